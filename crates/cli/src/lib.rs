@@ -1,0 +1,2 @@
+//! The framewire binary.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The framewire binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

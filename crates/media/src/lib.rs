@@ -1,0 +1,2 @@
+//! Frames: decode, convert, draw, JPEG, mp4.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Virtual clock and seeded network for tests.
+#![forbid(unsafe_code)]

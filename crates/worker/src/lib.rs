@@ -1,0 +1,2 @@
+//! The inference worker: signalling, sessions, uploads, workflows, models.
+#![forbid(unsafe_code)]
