@@ -1,0 +1,134 @@
+//! What a job is told at its start: flags of the request and time limits of the worker.
+//! It is not the request itself.
+
+use std::time::Duration;
+
+use crate::ack::DEFAULT_ACK_WINDOW;
+use crate::output::{DataOutput, StreamOutput};
+use crate::upload::UploadLimits;
+
+/// Where the frames of a job come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobSource {
+    /// A file on the `video_upload` channel; processing starts when it is whole.
+    Upload,
+    /// A source that is there once the connection is.
+    Ready,
+}
+
+/// Time limits of a job. Together they leave no way to wait for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobLimits {
+    /// From the answer to an open results channel; default 60 s.
+    pub connect: Duration,
+    /// Longest time without an upload message before the file is whole; default 60 s.
+    pub upload_stall: Duration,
+    /// `processing_timeout` of the request; `None` = no limit.
+    pub processing: Option<Duration>,
+    /// Taken off `processing`, for the goodbye; default 1 s (`WEBRTC_MODAL_SHUTDOWN_RESERVE`).
+    pub reserve: Duration,
+    /// Silence after which a peer has vanished; default 30 s.
+    pub vanished: Duration,
+    /// Longest wait for the frame in progress once the job must end; default 30 s.
+    pub frame: Duration,
+    /// Longest wait for the queue to empty after the completion message; default 2 s.
+    pub drain: Duration,
+    /// How long a finished job waits for its client to hang up; default 120 s.
+    pub linger: Duration,
+}
+
+impl Default for JobLimits {
+    fn default() -> Self {
+        JobLimits {
+            connect: Duration::from_secs(60),
+            upload_stall: Duration::from_secs(60),
+            processing: None,
+            reserve: Duration::from_secs(1),
+            vanished: Duration::from_secs(30),
+            frame: Duration::from_secs(30),
+            drain: Duration::from_secs(2),
+            linger: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Settings of a [`Job`](crate::job::Job).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JobConfig {
+    /// Where frames come from.
+    pub source: JobSource,
+    /// The request said `webrtc_realtime_processing: false`.
+    pub batch: bool,
+    /// `stream_output` of the request.
+    pub stream_output: StreamOutput,
+    /// `data_output` of the request.
+    pub data_output: DataOutput,
+    /// Frames the job may be ahead of the last acknowledgement.
+    pub ack_window: u64,
+    /// Bounds of the upload.
+    pub upload: UploadLimits,
+    /// Time limits.
+    pub limits: JobLimits,
+}
+
+impl JobConfig {
+    /// Realtime, no outputs, default limits.
+    pub fn new(source: JobSource) -> Self {
+        JobConfig {
+            source,
+            batch: false,
+            stream_output: StreamOutput::None,
+            data_output: DataOutput::None,
+            ack_window: DEFAULT_ACK_WINDOW,
+            upload: UploadLimits::default(),
+            limits: JobLimits::default(),
+        }
+    }
+
+    /// Sets batch processing.
+    #[must_use]
+    pub fn with_batch(mut self, batch: bool) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Sets both output modes.
+    #[must_use]
+    pub fn with_outputs(mut self, stream: StreamOutput, data: DataOutput) -> Self {
+        self.stream_output = stream;
+        self.data_output = data;
+        self
+    }
+
+    /// Sets the acknowledgement window.
+    #[must_use]
+    pub fn with_ack_window(mut self, window: u64) -> Self {
+        self.ack_window = window;
+        self
+    }
+
+    /// Sets the bounds of the upload.
+    #[must_use]
+    pub fn with_upload_limits(mut self, upload: UploadLimits) -> Self {
+        self.upload = upload;
+        self
+    }
+
+    /// Replaces the time limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: JobLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the processing timeout in seconds as the request has it: null is no limit, a negative number is 0.
+    #[must_use]
+    pub fn with_processing_timeout(mut self, seconds: Option<i64>) -> Self {
+        self.limits.processing =
+            seconds.map(|s| Duration::from_secs(u64::try_from(s).unwrap_or(0)));
+        self
+    }
+}

@@ -1,0 +1,483 @@
+//! The job machine: inputs, outputs, transitions and timers.
+//! See the module above for how to drive it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::FrameId;
+use crate::ack::AckWindow;
+use crate::job::channels::{Channels, Role};
+use crate::job::processing::Processing;
+use crate::job::{Completion, Gate, JobConfig, JobEnd, JobSource, JobWarning};
+use crate::message::ControlMessage;
+use crate::output::{DataOutput, StreamChange, StreamOutput};
+use crate::upload::{UploadAction, UploadReceiver, UploadWrite};
+
+/// What happened. Channels are named by whatever number the transport uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobInput {
+    /// ICE and DTLS are up.
+    Connected,
+    /// The client's channel is open.
+    ChannelOpen {
+        /// Its number.
+        channel: u64,
+        /// Its label.
+        label: String,
+    },
+    /// A channel was closed.
+    ChannelClosed {
+        /// Its number.
+        channel: u64,
+    },
+    /// A message, text or binary.
+    Message {
+        /// Its channel.
+        channel: u64,
+        /// Its bytes.
+        data: Bytes,
+    },
+    /// The source has no more frames, or failed; also for an upload that cannot be written or opened.
+    SourceEnded {
+        /// What went wrong; without credentials.
+        error: Option<String>,
+    },
+    /// Everything sent so far was handed to the network.
+    Drained,
+    /// The transport has heard nothing for this long.
+    Stalled(Duration),
+    /// The transport hears the peer again.
+    Resumed,
+    /// The connection ended.
+    PeerEnded,
+    /// The worker shuts down.
+    Shutdown,
+    /// Time passed.
+    Tick,
+}
+
+/// What to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JobOutput {
+    /// Send these bytes back on that channel (a keep-alive).
+    Echo {
+        /// The channel.
+        channel: u64,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// Write a part of the uploaded file.
+    Write(UploadWrite),
+    /// The source may be opened and the processing loop started; for an upload, after the writes before this are done.
+    /// Comes once.
+    Start,
+    /// [`Job::gate`] may answer differently now.
+    GateChanged,
+    /// [`Job::modes`] changed; the next result is made by it.
+    ModesChanged,
+    /// Worth a log line.
+    Warning(JobWarning),
+    /// Send the completion message, then report [`JobInput::Drained`]. Comes at most once, after the last result.
+    Complete(Completion),
+    /// Close the connection after what is queued.
+    Close,
+    /// Over; tear down. Comes once, as the last output.
+    Ended(JobEnd),
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobPhase {
+    /// Answered; waiting for the results channel.
+    Offered,
+    /// Waiting for the first upload message.
+    AwaitingUpload,
+    /// The file is coming.
+    Uploading,
+    /// Frames are taken.
+    Processing,
+    /// Waiting for the frame in progress to end.
+    Stopping,
+    /// The completion message is on its way.
+    Completing,
+    /// Waiting for the client to hang up.
+    Lingering,
+    /// Over.
+    Ended,
+}
+
+/// The output modes in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputModes {
+    /// What is streamed.
+    pub stream: StreamOutput,
+    /// What result messages carry.
+    pub data: DataOutput,
+}
+
+/// One job; see the [module](crate::job).
+#[derive(Debug)]
+pub struct Job {
+    config: JobConfig,
+    phase: JobPhase,
+    /// Limit of the current phase.
+    deadline: Option<Instant>,
+    processing_deadline: Option<Instant>,
+    vanished_at: Option<Instant>,
+    channels: Channels,
+    upload: UploadReceiver,
+    processing: Processing,
+    modes: OutputModes,
+    end: Option<JobEnd>,
+    /// Whether the client still listens.
+    reachable: bool,
+    out: VecDeque<JobOutput>,
+}
+
+impl Job {
+    /// A job whose answer is about to be returned; its processing time counts from `now`.
+    pub fn new(now: Instant, config: JobConfig) -> Self {
+        let limits = config.limits;
+        let processing = limits
+            .processing
+            .map(|limit| limit.saturating_sub(limits.reserve));
+        Job {
+            phase: JobPhase::Offered,
+            deadline: now.checked_add(limits.connect),
+            processing_deadline: processing.and_then(|limit| now.checked_add(limit)),
+            vanished_at: None,
+            channels: Channels::default(),
+            upload: UploadReceiver::new(config.upload),
+            processing: Processing::new(AckWindow::new(config.batch, config.ack_window)),
+            modes: OutputModes {
+                stream: config.stream_output.clone(),
+                data: config.data_output.clone(),
+            },
+            end: None,
+            reachable: true,
+            out: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Takes an event. Events that do not fit the state change nothing.
+    pub fn handle(&mut self, now: Instant, input: JobInput) {
+        if self.phase == JobPhase::Ended {
+            return;
+        }
+        match input {
+            JobInput::ChannelOpen { channel, label } => self.channel_open(now, channel, label),
+            JobInput::ChannelClosed { channel } => {
+                if self.channels.close(channel) == Role::Results {
+                    self.peer_ended(now, JobEnd::PeerLeft);
+                }
+            }
+            JobInput::Message { channel, data } => match self.channels.role(channel) {
+                Role::Results => self.control(&data),
+                Role::Upload => self.upload(now, channel, data),
+                Role::Ignored => {}
+            },
+            JobInput::SourceEnded { error } => match error {
+                None => self.stop(now, JobEnd::Done),
+                Some(error) => self.stop(now, JobEnd::SourceFailed(error)),
+            },
+            JobInput::Drained if self.phase == JobPhase::Completing => self.drained(now),
+            JobInput::Stalled(silence) if self.vanished_at.is_none() => {
+                self.vanished_at =
+                    now.checked_add(self.config.limits.vanished.saturating_sub(silence));
+            }
+            JobInput::Resumed => self.vanished_at = None,
+            JobInput::PeerEnded => self.peer_ended(now, JobEnd::PeerLeft),
+            JobInput::Shutdown => self.stop(now, JobEnd::Shutdown),
+            JobInput::Connected | JobInput::Drained | JobInput::Stalled(_) | JobInput::Tick => {}
+        }
+        self.expire(now);
+    }
+
+    /// Whether the processing loop may read its source. The upload must be whole and the results channel open.
+    pub fn gate(&self) -> Gate {
+        match self.phase {
+            JobPhase::Processing if self.processing.may_take() => Gate::Open,
+            JobPhase::Offered
+            | JobPhase::AwaitingUpload
+            | JobPhase::Uploading
+            | JobPhase::Processing => Gate::Wait,
+            _ => Gate::Stop,
+        }
+    }
+
+    /// Numbers a frame just read from the source; `None` when the job no longer wants it: leave the loop.
+    pub fn begin_frame(&mut self, now: Instant) -> Option<FrameId> {
+        self.expire(now);
+        (self.phase == JobPhase::Processing && !self.processing.is_busy())
+            .then(|| self.processing.begin())
+    }
+
+    /// The result of that frame is queued, or cannot be.
+    pub fn end_frame(&mut self, now: Instant, frame: FrameId) {
+        if self.processing.end(frame) && self.phase == JobPhase::Stopping {
+            self.complete(now);
+        }
+        self.expire(now);
+    }
+
+    /// The modes to make the next result with.
+    pub fn modes(&self) -> &OutputModes {
+        &self.modes
+    }
+
+    /// Where the job stands.
+    pub fn phase(&self) -> JobPhase {
+        self.phase
+    }
+
+    /// The channel results go to.
+    pub fn results_channel(&self) -> Option<u64> {
+        self.channels.results()
+    }
+
+    /// The channel a file comes on.
+    pub fn upload_channel(&self) -> Option<u64> {
+        self.channels.upload()
+    }
+
+    /// Last frame taken from the source; 0 before the first.
+    pub fn last_frame(&self) -> FrameId {
+        self.processing.last()
+    }
+
+    /// Highest acknowledgement received; 0 before the first.
+    pub fn last_ack(&self) -> u64 {
+        self.processing.acks.last()
+    }
+
+    /// Progress of the upload: chunks received, chunks in total once known, bytes.
+    pub fn upload_progress(&self) -> (u32, Option<u32>, u64) {
+        (
+            self.upload.received_chunks(),
+            self.upload.total_chunks(),
+            self.upload.received_bytes(),
+        )
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<JobOutput> {
+        self.out.pop_front()
+    }
+
+    /// When to report [`JobInput::Tick`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.deadline, self.processing_deadline, self.vanished_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn channel_open(&mut self, now: Instant, channel: u64, label: String) {
+        match self.channels.open(channel, &label) {
+            Role::Results if self.phase == JobPhase::Offered => self.connected(now),
+            Role::Results | Role::Upload => {}
+            Role::Ignored => self
+                .out
+                .push_back(JobOutput::Warning(JobWarning::IgnoredChannel(label))),
+        }
+    }
+
+    fn connected(&mut self, now: Instant) {
+        let stall = Some(self.config.limits.upload_stall);
+        match self.config.source {
+            JobSource::Upload if self.upload.total_chunks().is_none() => {
+                self.enter(now, JobPhase::AwaitingUpload, stall);
+            }
+            JobSource::Upload if !self.upload.is_complete() => {
+                self.enter(now, JobPhase::Uploading, stall)
+            }
+            JobSource::Upload | JobSource::Ready => self.start(now),
+        }
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.enter(now, JobPhase::Processing, None);
+        self.out.push_back(JobOutput::Start);
+        self.out.push_back(JobOutput::GateChanged);
+    }
+
+    fn control(&mut self, data: &[u8]) {
+        let message = match ControlMessage::parse(data) {
+            Ok(message) => message,
+            Err(error) => {
+                return self
+                    .out
+                    .push_back(JobOutput::Warning(JobWarning::Control(error)));
+            }
+        };
+        if message.negative_ack {
+            self.out
+                .push_back(JobOutput::Warning(JobWarning::NegativeAck));
+        }
+        if message
+            .ack
+            .is_some_and(|ack| self.processing.acks.acknowledge(ack))
+        {
+            self.out.push_back(JobOutput::GateChanged);
+        }
+        let mut changed = false;
+        if let Some(names) = message.stream_output {
+            match self.modes.stream.apply(&names) {
+                StreamChange::Applied => changed = true,
+                StreamChange::NoVideoTrack => self
+                    .out
+                    .push_back(JobOutput::Warning(JobWarning::NoVideoTrack)),
+            }
+        }
+        if let Some(names) = message.data_output {
+            self.modes.data = DataOutput::from_names(Some(&names));
+            changed = true;
+        }
+        if changed {
+            self.out.push_back(JobOutput::ModesChanged);
+        }
+    }
+
+    fn upload(&mut self, now: Instant, channel: u64, data: Bytes) {
+        if let JobPhase::AwaitingUpload | JobPhase::Uploading = self.phase {
+            let phase = if data.len() > 1 {
+                JobPhase::Uploading
+            } else {
+                self.phase
+            };
+            self.enter(now, phase, Some(self.config.limits.upload_stall));
+        }
+        match self.upload.handle(data) {
+            Ok(UploadAction::Echo(data)) => self.out.push_back(JobOutput::Echo { channel, data }),
+            Ok(UploadAction::Store {
+                write,
+                held,
+                complete,
+            }) if self.takes_upload() => {
+                self.out.push_back(JobOutput::Write(write));
+                self.out.extend(held.map(JobOutput::Write));
+                if complete.is_some() && self.phase != JobPhase::Offered {
+                    self.start(now);
+                }
+            }
+            Ok(_) => {}
+            Err(error) if error.is_fatal() && self.takes_upload() => {
+                self.stop(now, JobEnd::SourceFailed(error.to_string()));
+            }
+            Err(error) => self
+                .out
+                .push_back(JobOutput::Warning(JobWarning::Upload(error))),
+        }
+    }
+
+    /// Channels may open in any order, so that chunks can come while the results channel is still missing.
+    fn takes_upload(&self) -> bool {
+        let early = matches!(
+            self.phase,
+            JobPhase::Offered | JobPhase::AwaitingUpload | JobPhase::Uploading
+        );
+        early && self.config.source == JobSource::Upload
+    }
+
+    fn enter(&mut self, now: Instant, phase: JobPhase, limit: Option<Duration>) {
+        self.phase = phase;
+        self.deadline = limit.and_then(|limit| now.checked_add(limit));
+    }
+
+    /// Begins the end: no further frame; the frame in progress is waited for. The first reason counts.
+    fn stop(&mut self, now: Instant, end: JobEnd) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(end);
+        self.processing_deadline = None;
+        self.enter(now, JobPhase::Stopping, Some(self.config.limits.frame));
+        self.out.push_back(JobOutput::GateChanged);
+        if !self.processing.is_busy() {
+            self.complete(now);
+        }
+    }
+
+    fn complete(&mut self, now: Instant) {
+        if !self.reachable || self.channels.results().is_none() {
+            return self.finish();
+        }
+        let termination_reason = (self.end == Some(JobEnd::TimedOut)).then_some("timeout_reached");
+        let errors = match &self.end {
+            Some(JobEnd::SourceFailed(error)) => vec![error.clone()],
+            Some(end @ JobEnd::Shutdown) => vec![end.to_string()],
+            _ => Vec::new(),
+        };
+        self.enter(now, JobPhase::Completing, Some(self.config.limits.drain));
+        let last_frame = self.processing.last();
+        self.out.push_back(JobOutput::Complete(Completion {
+            last_frame,
+            termination_reason,
+            errors,
+        }));
+    }
+
+    /// After a regular end the client hangs up, as the original expects; after any other the worker does.
+    fn drained(&mut self, now: Instant) {
+        if self.end == Some(JobEnd::Done) {
+            self.enter(now, JobPhase::Lingering, Some(self.config.limits.linger));
+        } else {
+            self.finish();
+        }
+    }
+
+    fn peer_ended(&mut self, now: Instant, end: JobEnd) {
+        self.reachable = false;
+        self.vanished_at = None;
+        match self.phase {
+            JobPhase::Completing | JobPhase::Lingering => self.finish(),
+            JobPhase::Stopping => {}
+            _ => self.stop(now, end),
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if passed(self.vanished_at) {
+            self.peer_ended(now, JobEnd::PeerVanished(self.config.limits.vanished));
+        }
+        if passed(self.processing_deadline) {
+            self.stop(now, JobEnd::TimedOut);
+        }
+        if !passed(self.deadline) {
+            return;
+        }
+        let limits = self.config.limits;
+        match self.phase {
+            JobPhase::Offered => {
+                self.reachable = false;
+                self.stop(now, JobEnd::NeverConnected(limits.connect));
+            }
+            JobPhase::AwaitingUpload | JobPhase::Uploading => {
+                let error = format!(
+                    "no upload message for {:?} before the file was complete",
+                    limits.upload_stall
+                );
+                self.stop(now, JobEnd::SourceFailed(error));
+            }
+            JobPhase::Stopping => self.complete(now),
+            JobPhase::Completing => self.drained(now),
+            JobPhase::Lingering => self.finish(),
+            JobPhase::Processing | JobPhase::Ended => {}
+        }
+    }
+
+    fn finish(&mut self) {
+        self.phase = JobPhase::Ended;
+        (self.deadline, self.processing_deadline, self.vanished_at) = (None, None, None);
+        self.out.push_back(JobOutput::Close);
+        self.out
+            .push_back(JobOutput::Ended(self.end.clone().unwrap_or(JobEnd::Done)));
+    }
+}

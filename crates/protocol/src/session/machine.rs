@@ -1,0 +1,468 @@
+//! The session machine: inputs, outputs and transitions.
+//! See the module above for how to drive it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+
+use crate::FrameId;
+use crate::ack::AckSender;
+use crate::incoming::DropReason;
+use crate::message::{Metadata, ResultMessage, ack_text};
+use crate::session::{Counters, End, FrameDrop, PeerEnd, SessionConfig, Step};
+
+/// While the peer is silent, how often the worker's HTTP port is tried.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input {
+    /// The first use of the session: gathering begins.
+    Start,
+    /// The offer is complete and about to be posted.
+    OfferReady,
+    /// The worker's answer was applied.
+    AnswerApplied,
+    /// ICE and DTLS are up.
+    Connected,
+    /// `inference` is open.
+    ResultsOpen,
+    /// `video_upload` is open.
+    UploadOpen,
+    /// Bytes of the upload went out.
+    UploadProgress,
+    /// The last chunk was handed to the channel.
+    UploadDone,
+    /// The transport has heard nothing for this long.
+    Stalled(Duration),
+    /// The transport hears the peer again.
+    Resumed,
+    /// The worker's HTTP port refused a connection; counts only while stalled.
+    WorkerRefused,
+    /// The connection ended.
+    PeerEnded(PeerEnd),
+    /// The current step failed; in words, without credentials.
+    Failed(String),
+    /// Time passed.
+    Tick,
+    /// The user closes the session. Allowed at any time, any number of times.
+    Close,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send this text on `inference`.
+    SendText(String),
+    /// The upload may begin. Comes once.
+    StartUpload,
+    /// Try the worker's HTTP port and report [`Input::WorkerRefused`] if it refuses.
+    ProbeWorker,
+    /// The peer is silent; nothing is torn down.
+    Stalled(Duration),
+    /// The peer is back.
+    Resumed,
+    /// The stream ended, see [`Session::end`]: end the frame queue and wake everyone. Comes once.
+    Ended,
+    /// Close the connection, clean the source up. Comes once, after `Ended`.
+    Release,
+}
+
+/// The states users see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionState {
+    /// Nothing happened yet.
+    NotStarted,
+    /// Started; also after the stream ended, until closed.
+    Started,
+    /// Closed, or the start failed.
+    Closed,
+}
+
+/// Must be returned to [`Session::handlers_done`] when the data and error handlers of its message have returned.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the frame is not acknowledged until the ticket is returned"]
+pub struct HandlersTicket(u64);
+
+/// Must be returned to [`Session::frame_consumed`] or [`Session::frame_dropped`]; travels with the frame.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the frame is not acknowledged until the ticket is returned"]
+pub struct FrameTicket(u64);
+
+/// What one result message causes.
+#[derive(Debug)]
+#[must_use]
+pub enum Dispatch {
+    /// The completion message: the stream has ended. No handlers.
+    End,
+    /// Came after the end; counted, nothing to do.
+    Ignored,
+    /// Deliver it.
+    Deliver(Delivery),
+}
+
+/// How to deliver one result message. In this order: error handlers if there are errors, the frame, the global data handler,
+/// field handlers, then [`Session::handlers_done`].
+#[derive(Debug)]
+pub struct Delivery {
+    /// Return it when the handlers have run.
+    pub ticket: HandlersTicket,
+    frame: Option<usize>,
+}
+
+impl Delivery {
+    /// The frame this message carries: decode it and enqueue it with its ticket. Any value that is no image must be
+    /// reported with [`FrameDrop::Undecodable`].
+    pub fn frame<'a>(&self, message: &ResultMessage<'a>) -> Option<(FrameTicket, &'a RawValue)> {
+        let output = message.outputs.as_deref()?.get(self.frame?)?;
+        Some((FrameTicket(self.ticket.0), output.value))
+    }
+}
+
+/// The client's session; see the [module](crate::session).
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    step: Option<Step>,
+    deadline: Option<Instant>,
+    results_open: bool,
+    upload_open: bool,
+    stalled: Option<Stall>,
+    end: Option<End>,
+    released: bool,
+    out: VecDeque<Output>,
+    acks: AckSender,
+    tickets: u64,
+    last_frame: Option<FrameId>,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Stall {
+    next_probe: Instant,
+    lost_at: Option<Instant>,
+}
+
+impl Session {
+    /// Not started.
+    pub fn new(config: SessionConfig) -> Self {
+        Session {
+            config,
+            step: None,
+            deadline: None,
+            results_open: false,
+            upload_open: false,
+            stalled: None,
+            end: None,
+            released: false,
+            out: VecDeque::new(),
+            acks: AckSender::new(),
+            tickets: 0,
+            last_frame: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes an event. Events that do not fit the state change nothing.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Start if self.step.is_none() && self.end.is_none() => {
+                self.enter(now, Step::Gathering)
+            }
+            Input::OfferReady => self.advance(now, Step::Gathering, Step::Signalling),
+            Input::AnswerApplied => self.advance(now, Step::Signalling, Step::Connecting),
+            Input::Connected => self.advance(now, Step::Connecting, Step::Opening),
+            Input::ResultsOpen => {
+                self.results_open = true;
+                self.channels_changed(now);
+            }
+            Input::UploadOpen => {
+                self.upload_open = true;
+                self.channels_changed(now);
+            }
+            Input::UploadProgress if self.step == Some(Step::Uploading) => {
+                self.enter(now, Step::Uploading)
+            }
+            Input::UploadDone => self.advance(now, Step::Uploading, Step::FirstResult),
+            Input::Stalled(silence) => self.stall(now, silence),
+            Input::Resumed => {
+                if self.stalled.take().is_some() {
+                    self.out.push_back(Output::Resumed);
+                }
+            }
+            Input::WorkerRefused if self.stalled.is_some() => {
+                self.finish(End::Gone { step: self.step() })
+            }
+            Input::PeerEnded(how) => self.peer_ended(how),
+            Input::Failed(message) => self.finish(End::Failed {
+                step: self.step(),
+                message,
+            }),
+            Input::Close => {
+                self.finish(End::Closed);
+                self.release();
+            }
+            Input::Start | Input::UploadProgress | Input::WorkerRefused | Input::Tick => {}
+        }
+        self.expire(now);
+    }
+
+    /// Decides what a result message causes. Call it once per message, in order of arrival.
+    pub fn result(&mut self, now: Instant, message: &ResultMessage<'_>) -> Dispatch {
+        if self.end.is_some() {
+            self.counters.results.drop_new(
+                DropReason::AfterEnd,
+                u64::from(!message.processing_complete),
+            );
+            return Dispatch::Ignored;
+        }
+        if message.processing_complete {
+            let reason = message.termination_reason.as_deref().map(str::to_owned);
+            self.finish(End::Completed {
+                reason,
+                errors: message.errors.clone(),
+            });
+            return Dispatch::End;
+        }
+        self.enter(now, Step::Streaming);
+        self.count(message);
+        let frame = self.frame_of(message);
+        if frame.is_some() {
+            self.counters.frames.begin();
+        }
+        self.tickets += 1;
+        if !self.config.realtime {
+            self.acks.open(
+                self.tickets,
+                message.frame_id(),
+                1 + u32::from(frame.is_some()),
+            );
+        }
+        Dispatch::Deliver(Delivery {
+            ticket: HandlersTicket(self.tickets),
+            frame,
+        })
+    }
+
+    /// All handlers of that message have returned.
+    pub fn handlers_done(&mut self, ticket: HandlersTicket) {
+        self.counters.results.deliver();
+        self.acknowledge(ticket.0);
+    }
+
+    /// The consumer is done with that frame: its frame handlers returned, or it asked for the next one.
+    pub fn frame_consumed(&mut self, ticket: FrameTicket) {
+        self.counters.frames.deliver();
+        self.acknowledge(ticket.0);
+    }
+
+    /// That frame never reaches a consumer.
+    pub fn frame_dropped(&mut self, ticket: FrameTicket, reason: FrameDrop) {
+        self.counters.frames.drop_begun(reason);
+        self.acknowledge(ticket.0);
+    }
+
+    /// `count` messages were dropped before they became results.
+    pub fn message_dropped(&mut self, reason: DropReason, count: u64) {
+        self.counters.results.drop_new(reason, count);
+    }
+
+    /// Whether the global data handler must not see this output, because it travels as the frame.
+    pub fn hides(&self, output: &str) -> bool {
+        self.config.frame_outputs.iter().any(|name| name == output)
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When to report [`Input::Tick`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let stall = self.stalled.as_ref();
+        let at = [
+            self.deadline,
+            stall.map(|s| s.next_probe),
+            stall.and_then(|s| s.lost_at),
+        ];
+        at.into_iter().flatten().min()
+    }
+
+    /// What the session waits for; `None` before the start.
+    pub fn current_step(&self) -> Option<Step> {
+        self.step
+    }
+
+    /// The state as users see it.
+    pub fn state(&self) -> SessionState {
+        match (self.released, self.step) {
+            (true, _) => SessionState::Closed,
+            (false, None) => SessionState::NotStarted,
+            (false, Some(_)) => SessionState::Started,
+        }
+    }
+
+    /// Why the stream ended, once it has.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// Whether the peer is silent at the moment.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// Whether frames must be neither dropped nor overtaken: the frame queue must be lossless.
+    pub fn is_batch(&self) -> bool {
+        !self.config.realtime
+    }
+
+    /// The highest acknowledgement handed out.
+    pub fn last_ack(&self) -> Option<FrameId> {
+        self.acks.last()
+    }
+
+    /// Totals so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn step(&self) -> Step {
+        self.step.unwrap_or(Step::Gathering)
+    }
+
+    fn enter(&mut self, now: Instant, step: Step) {
+        if self.end.is_none() {
+            self.step = Some(step);
+            self.deadline = self
+                .config
+                .limits
+                .of(step)
+                .and_then(|limit| now.checked_add(limit));
+        }
+    }
+
+    fn advance(&mut self, now: Instant, from: Step, to: Step) {
+        if self.step == Some(from) {
+            self.enter(now, to);
+            self.channels_changed(now);
+        }
+    }
+
+    /// Leaves `Opening` once every channel the session needs is open.
+    fn channels_changed(&mut self, now: Instant) {
+        let ready = self.results_open && (self.upload_open || !self.config.uploads);
+        if !ready
+            || !matches!(self.step, Some(Step::Connecting | Step::Opening))
+            || self.end.is_some()
+        {
+            return;
+        }
+        if self.config.uploads {
+            self.enter(now, Step::Uploading);
+            self.out.push_back(Output::StartUpload);
+        } else {
+            self.enter(now, Step::FirstResult);
+        }
+    }
+
+    fn stall(&mut self, now: Instant, silence: Duration) {
+        if self.stalled.is_none() && self.end.is_none() {
+            let left = self.config.lost_after.saturating_sub(silence);
+            self.stalled = Some(Stall {
+                next_probe: now,
+                lost_at: now.checked_add(left),
+            });
+            self.out.push_back(Output::Stalled(silence));
+        }
+    }
+
+    fn peer_ended(&mut self, how: PeerEnd) {
+        let step = self.step();
+        self.finish(match how {
+            PeerEnd::Remote => End::PeerClosed { step },
+            PeerEnd::Gone => End::Gone { step },
+            PeerEnd::Lost(silence) => End::Lost { silence },
+            PeerEnd::Failed(message) => End::Failed { step, message },
+        });
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if self.deadline.is_some_and(|at| at <= now) {
+            let step = self.step();
+            let limit = self.config.limits.of(step).unwrap_or_default();
+            self.finish(End::TimedOut { step, limit });
+        }
+        let lost = self.config.lost_after;
+        match &mut self.stalled {
+            Some(stall) if stall.lost_at.is_some_and(|at| at <= now) => {
+                self.finish(End::Lost { silence: lost })
+            }
+            Some(stall) if stall.next_probe <= now => {
+                stall.next_probe = now + PROBE_EVERY;
+                self.out.push_back(Output::ProbeWorker);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the stream; only the first reason counts. A failed session is released at once, a completed one when closed.
+    fn finish(&mut self, end: End) {
+        if self.end.is_some() {
+            return;
+        }
+        let release = !matches!(end, End::Completed { .. });
+        self.end = Some(end);
+        self.deadline = None;
+        self.stalled = None;
+        self.out.push_back(Output::Ended);
+        if release {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        if !self.released {
+            self.released = true;
+            self.out.push_back(Output::Release);
+        }
+    }
+
+    fn count(&mut self, message: &ResultMessage<'_>) {
+        self.counters.results.begin();
+        self.counters.frame_errors += message.errors.len() as u64;
+        if message.video_metadata == Metadata::Unreadable {
+            self.counters.unreadable_metadata += 1;
+        }
+        if let Some(frame) = message.frame_id() {
+            let last = self.last_frame.map_or(0, |last| last.0);
+            self.counters.missing_results += frame.0.saturating_sub(last).saturating_sub(1);
+            self.last_frame = Some(FrameId(last.max(frame.0)));
+        }
+    }
+
+    /// The first of the user's stream outputs that the message has.
+    fn frame_of(&self, message: &ResultMessage<'_>) -> Option<usize> {
+        let outputs = message.outputs.as_deref()?;
+        self.config
+            .frame_outputs
+            .iter()
+            .find_map(|name| outputs.iter().position(|output| output.name == *name))
+    }
+
+    fn acknowledge(&mut self, ticket: u64) {
+        if self.config.realtime {
+            return;
+        }
+        if let Some(frame) = self.acks.done(ticket)
+            && self.end.is_none()
+            && self.results_open
+        {
+            self.out.push_back(Output::SendText(ack_text(frame)));
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Bodies of the HTTP signalling, ICE server lists and URLs.
+//! It sends nothing.
