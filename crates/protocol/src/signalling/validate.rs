@@ -1,0 +1,512 @@
+//! Reads a request body into its type and says everything that is wrong with it, in the shape clients know from pydantic.
+//! Values are taken as that library takes them: `"5"` is a number, `"yes"` a boolean.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::signalling::request::{
+    ProcessingTimeout, SessionDescription, WorkerRequest, WorkflowConfiguration,
+};
+use crate::signalling::{Agreement, IceServer, Secret, normalize_ice};
+
+/// Largest request body; an offer and a definition are some tens of KiB.
+pub const MAX_REQUEST_BYTES: usize = 8 * 1024 * 1024;
+
+/// One thing wrong with a request: `{type, loc, msg}`. Values are never repeated: they may be secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Detail {
+    /// Kind of the error, e.g. `missing`.
+    pub kind: &'static str,
+    /// Where, from `body` down.
+    pub loc: Vec<Value>,
+    /// For people.
+    pub msg: String,
+}
+
+impl Detail {
+    /// The entry of the `detail` list.
+    pub fn to_value(&self) -> Value {
+        json!({"type": self.kind, "loc": self.loc, "msg": self.msg})
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.loc.iter().map(|part| {
+            part.as_str()
+                .map_or_else(|| part.to_string(), str::to_owned)
+        });
+        write!(f, "{}: {}", names.collect::<Vec<_>>().join("."), self.msg)
+    }
+}
+
+pub(super) fn read_request(body: &[u8]) -> Result<WorkerRequest, Vec<Detail>> {
+    let mut errors = Errors::default();
+    let value = match parse(body) {
+        Ok(value) => value,
+        Err(detail) => return Err(vec![detail]),
+    };
+    let root = Fields {
+        object: value.as_object(),
+        loc: vec!["body".into()],
+    };
+    if root.object.is_none() {
+        errors.add("model_attributes_type", &root.loc, OBJECT);
+        return Err(errors.0);
+    }
+    let workflow = read_workflow(&root, &mut errors);
+    let offer = read_description(&root, "webrtc_offer", &mut errors);
+    let request = WorkerRequest {
+        workflow_configuration: workflow.unwrap_or_default(),
+        webrtc_offer: offer.unwrap_or_else(|| SessionDescription::offer("")),
+        api_key: root.text("api_key", &mut errors).map(Secret::new),
+        webrtc_realtime_processing: root.read("webrtc_realtime_processing", &mut errors, boolean),
+        stream_output: root.texts("stream_output", &mut errors),
+        data_output: root.texts("data_output", &mut errors),
+        ice_servers: read_ice(&root, &mut errors),
+        declared_fps: root.read("declared_fps", &mut errors, number),
+        rtsp_url: root.text("rtsp_url", &mut errors),
+        mjpeg_url: root.text("mjpeg_url", &mut errors),
+        processing_timeout: match root.get("processing_timeout") {
+            None => ProcessingTimeout::WorkerDefault,
+            Some(Value::Null) => ProcessingTimeout::Unlimited,
+            Some(_) => root
+                .read("processing_timeout", &mut errors, integer)
+                .map_or(ProcessingTimeout::WorkerDefault, ProcessingTimeout::Seconds),
+        },
+        requested_plan: root.text("requested_plan", &mut errors),
+        requested_region: root.text("requested_region", &mut errors),
+        framewire: root.get("framewire").and_then(Agreement::from_value),
+        extra: Map::new(),
+    };
+    if errors.0.is_empty() {
+        Ok(request)
+    } else {
+        Err(errors.0)
+    }
+}
+
+const OBJECT: &str = "Input should be a valid dictionary or object to extract fields from";
+
+fn parse(body: &[u8]) -> Result<Value, Detail> {
+    let invalid = |at: usize, what: &str| Detail {
+        kind: "json_invalid",
+        loc: vec!["body".into(), at.into()],
+        msg: format!("JSON decode error: {what}"),
+    };
+    if body.len() > MAX_REQUEST_BYTES {
+        return Err(invalid(MAX_REQUEST_BYTES, "the body is too large"));
+    }
+    serde_json::from_slice(body).map_err(|error| invalid(error.column(), "not valid JSON"))
+}
+
+fn read_workflow(root: &Fields<'_>, errors: &mut Errors) -> Option<WorkflowConfiguration> {
+    let fields = root.required_object("workflow_configuration", errors)?;
+    let expected = "Input should be 'WorkflowConfiguration'";
+    match fields.get("type") {
+        Some(Value::String(kind)) if kind == "WorkflowConfiguration" => {}
+        Some(_) => errors.add("literal_error", &fields.at("type"), expected),
+        None => errors.add("missing", &fields.at("type"), "Field required"),
+    }
+    let defaults = WorkflowConfiguration::default();
+    Some(WorkflowConfiguration {
+        workflow_specification: fields.object("workflow_specification", errors),
+        workspace_name: fields.text("workspace_name", errors),
+        workflow_id: fields.text("workflow_id", errors),
+        workflow_version_id: fields.text("workflow_version_id", errors),
+        image_input_name: fields
+            .text("image_input_name", errors)
+            .unwrap_or(defaults.image_input_name),
+        workflows_parameters: fields.object("workflows_parameters", errors),
+        disable_sinks: fields
+            .read("disable_sinks", errors, boolean)
+            .unwrap_or(false),
+        video_metadata_input_name: fields
+            .text("video_metadata_input_name", errors)
+            .unwrap_or(defaults.video_metadata_input_name),
+        workflows_thread_pool_workers: fields.read(
+            "workflows_thread_pool_workers",
+            errors,
+            integer,
+        ),
+    })
+}
+
+fn read_description(
+    root: &Fields<'_>,
+    name: &str,
+    errors: &mut Errors,
+) -> Option<SessionDescription> {
+    let fields = root.required_object(name, errors)?;
+    let kind = fields.required_text("type", errors);
+    let sdp = fields.required_text("sdp", errors);
+    Some(SessionDescription {
+        kind: kind?,
+        sdp: sdp?,
+    })
+}
+
+fn read_ice(root: &Fields<'_>, errors: &mut Errors) -> Option<Vec<IceServer>> {
+    if let Some(turn) = root.get("webrtc_turn_config").filter(|v| !v.is_null()) {
+        let before = errors.0.len();
+        let fields = root.required_object("webrtc_turn_config", errors)?;
+        for name in ["username", "credential"] {
+            fields.required_text(name, errors);
+        }
+        return if errors.0.len() == before {
+            ice("webrtc_turn_config", turn, root, errors)
+        } else {
+            None
+        };
+    }
+    let config = root.get("webrtc_config").filter(|v| !v.is_null())?;
+    let fields = root.required_object("webrtc_config", errors)?;
+    if fields.get("iceServers").is_none() {
+        errors.add("missing", &fields.at("iceServers"), "Field required");
+        return None;
+    }
+    ice("webrtc_config", config, root, errors)
+}
+
+fn ice(
+    name: &str,
+    value: &Value,
+    root: &Fields<'_>,
+    errors: &mut Errors,
+) -> Option<Vec<IceServer>> {
+    match normalize_ice(value) {
+        Ok(servers) => Some(servers),
+        Err(error) => {
+            errors.add("value_error", &root.at(name), &error.to_string());
+            None
+        }
+    }
+}
+
+#[derive(Default)]
+struct Errors(Vec<Detail>);
+
+impl Errors {
+    fn add(&mut self, kind: &'static str, loc: &[Value], msg: &str) {
+        self.0.push(Detail {
+            kind,
+            loc: loc.to_vec(),
+            msg: msg.to_owned(),
+        });
+    }
+}
+
+/// One object of the request and where it is.
+struct Fields<'a> {
+    object: Option<&'a Map<String, Value>>,
+    loc: Vec<Value>,
+}
+
+type Reason = (&'static str, &'static str);
+
+impl<'a> Fields<'a> {
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.object?.get(name)
+    }
+
+    fn at(&self, name: &str) -> Vec<Value> {
+        let mut loc = self.loc.clone();
+        loc.push(name.into());
+        loc
+    }
+
+    /// An optional field: null and absent are the same.
+    fn read<T>(
+        &self,
+        name: &str,
+        errors: &mut Errors,
+        read: impl Fn(&'a Value) -> Result<T, Reason>,
+    ) -> Option<T> {
+        let value = self.get(name).filter(|value| !value.is_null())?;
+        match read(value) {
+            Ok(value) => Some(value),
+            Err((kind, msg)) => {
+                errors.add(kind, &self.at(name), msg);
+                None
+            }
+        }
+    }
+
+    fn text(&self, name: &str, errors: &mut Errors) -> Option<String> {
+        self.read(name, errors, text)
+    }
+
+    fn required_text(&self, name: &str, errors: &mut Errors) -> Option<String> {
+        match self.get(name) {
+            None => errors.add("missing", &self.at(name), "Field required"),
+            Some(Value::Null) => errors.add("string_type", &self.at(name), NOT_TEXT.1),
+            Some(_) => return self.text(name, errors),
+        }
+        None
+    }
+
+    fn required_object(&self, name: &str, errors: &mut Errors) -> Option<Fields<'a>> {
+        match self.get(name) {
+            None => errors.add("missing", &self.at(name), "Field required"),
+            Some(Value::Object(object)) => {
+                return Some(Fields {
+                    object: Some(object),
+                    loc: self.at(name),
+                });
+            }
+            Some(_) => errors.add("model_attributes_type", &self.at(name), OBJECT),
+        }
+        None
+    }
+
+    fn object(&self, name: &str, errors: &mut Errors) -> Option<Map<String, Value>> {
+        let reason = ("dict_type", "Input should be a valid dictionary");
+        self.read(name, errors, |value| {
+            value.as_object().cloned().ok_or(reason)
+        })
+    }
+
+    fn texts(&self, name: &str, errors: &mut Errors) -> Option<Vec<String>> {
+        let reason = ("list_type", "Input should be a valid list");
+        let items = self.read(name, errors, |value| value.as_array().ok_or(reason))?;
+        let mut list = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match text(item) {
+                Ok(text) => list.push(text),
+                Err((kind, msg)) => {
+                    let mut loc = self.at(name);
+                    loc.push(index.into());
+                    errors.add(kind, &loc, msg);
+                }
+            }
+        }
+        Some(list)
+    }
+}
+
+const NOT_TEXT: Reason = ("string_type", "Input should be a valid string");
+
+fn text(value: &Value) -> Result<String, Reason> {
+    value.as_str().map(str::to_owned).ok_or(NOT_TEXT)
+}
+
+fn boolean(value: &Value) -> Result<bool, Reason> {
+    const PARSING: Reason = (
+        "bool_parsing",
+        "Input should be a valid boolean, unable to interpret input",
+    );
+    match value {
+        Value::Bool(flag) => Ok(*flag),
+        Value::Number(number) => match number.as_f64() {
+            Some(0.0) => Ok(false),
+            Some(1.0) => Ok(true),
+            _ => Err(PARSING),
+        },
+        Value::String(text) => match text.to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+            "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+            _ => Err(PARSING),
+        },
+        _ => Err(("bool_type", "Input should be a valid boolean")),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "guarded by the bound above the cast"
+)]
+fn integer(value: &Value) -> Result<i64, Reason> {
+    const PARSING: Reason = (
+        "int_parsing",
+        "Input should be a valid integer, unable to parse string as an integer",
+    );
+    const FRACTION: Reason = (
+        "int_from_float",
+        "Input should be a valid integer, got a number with a fractional part",
+    );
+    let whole = |f: f64, reason| {
+        if f.fract() == 0.0 && f.abs() < 9e18 {
+            Ok(f as i64)
+        } else {
+            Err(reason)
+        }
+    };
+    match value {
+        Value::Bool(flag) => Ok(i64::from(*flag)),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => Ok(integer),
+            None => whole(number.as_f64().unwrap_or(f64::NAN), FRACTION),
+        },
+        Value::String(text) => match text.trim().parse() {
+            Ok(integer) => Ok(integer),
+            Err(_) => whole(text.trim().parse().unwrap_or(f64::NAN), PARSING),
+        },
+        _ => Err(("int_type", "Input should be a valid integer")),
+    }
+}
+
+fn number(value: &Value) -> Result<f64, Reason> {
+    const PARSING: Reason = (
+        "float_parsing",
+        "Input should be a valid number, unable to parse string as a number",
+    );
+    match value {
+        Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
+        Value::Number(number) => number.as_f64().ok_or(PARSING),
+        Value::String(text) => text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|f: &f64| f.is_finite())
+            .ok_or(PARSING),
+        _ => Err(("float_type", "Input should be a valid number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minimal() -> Value {
+        json!({
+            "workflow_configuration": {"type": "WorkflowConfiguration"},
+            "webrtc_offer": {"type": "offer", "sdp": "v=0"},
+        })
+    }
+
+    fn with(name: &str, value: Value) -> Value {
+        let mut body = minimal();
+        body.as_object_mut().unwrap().insert(name.to_owned(), value);
+        body
+    }
+
+    fn details(body: &Value) -> Vec<(&'static str, String)> {
+        let errors = read_request(body.to_string().as_bytes()).unwrap_err();
+        errors
+            .iter()
+            .map(|d| (d.kind, Value::from(d.loc.clone()).to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once() {
+        assert_eq!(
+            details(&json!({})),
+            [
+                ("missing", r#"["body","workflow_configuration"]"#.to_owned()),
+                ("missing", r#"["body","webrtc_offer"]"#.to_owned()),
+            ]
+        );
+        let body = json!({
+            "workflow_configuration": {"type": "Other", "workflow_specification": []},
+            "webrtc_offer": {"sdp": 5},
+            "api_key": 7, "webrtc_realtime_processing": "maybe", "stream_output": "a", "data_output": ["a", 1],
+            "declared_fps": [], "processing_timeout": 5.5,
+        });
+        assert_eq!(
+            details(&body),
+            [
+                (
+                    "literal_error",
+                    r#"["body","workflow_configuration","type"]"#.to_owned()
+                ),
+                (
+                    "dict_type",
+                    r#"["body","workflow_configuration","workflow_specification"]"#.to_owned()
+                ),
+                ("missing", r#"["body","webrtc_offer","type"]"#.to_owned()),
+                ("string_type", r#"["body","webrtc_offer","sdp"]"#.to_owned()),
+                ("string_type", r#"["body","api_key"]"#.to_owned()),
+                (
+                    "bool_parsing",
+                    r#"["body","webrtc_realtime_processing"]"#.to_owned()
+                ),
+                ("list_type", r#"["body","stream_output"]"#.to_owned()),
+                ("string_type", r#"["body","data_output",1]"#.to_owned()),
+                ("float_type", r#"["body","declared_fps"]"#.to_owned()),
+                (
+                    "int_from_float",
+                    r#"["body","processing_timeout"]"#.to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn bodies_that_are_no_object() {
+        assert_eq!(
+            details(&json!([])),
+            [("model_attributes_type", r#"["body"]"#.to_owned())]
+        );
+        let errors = read_request(b"{\"a\":").unwrap_err();
+        assert_eq!((errors[0].kind, errors[0].loc.len()), ("json_invalid", 2));
+        assert_eq!(
+            read_request(&vec![b' '; MAX_REQUEST_BYTES + 1]).unwrap_err()[0].kind,
+            "json_invalid"
+        );
+        assert!(read_request("[".repeat(10_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn values_are_coerced() {
+        let read = |body: &Value| read_request(body.to_string().as_bytes()).unwrap();
+        let timeout = |value| read(&with("processing_timeout", value)).processing_timeout;
+        assert_eq!(timeout(json!("60")), ProcessingTimeout::Seconds(60));
+        assert_eq!(timeout(json!(60.0)), ProcessingTimeout::Seconds(60));
+        assert_eq!(timeout(Value::Null), ProcessingTimeout::Unlimited);
+        assert_eq!(
+            read(&minimal()).processing_timeout,
+            ProcessingTimeout::WorkerDefault
+        );
+        let realtime =
+            |value| read(&with("webrtc_realtime_processing", value)).webrtc_realtime_processing;
+        assert_eq!(
+            (
+                realtime(json!("off")),
+                realtime(json!(1)),
+                realtime(Value::Null)
+            ),
+            (Some(false), Some(true), None)
+        );
+        assert_eq!(
+            read(&with("declared_fps", json!("29.97"))).declared_fps,
+            Some(29.97)
+        );
+        assert_eq!(read(&with("unknown", json!({"a": 1}))).extra, Map::new());
+    }
+
+    #[test]
+    fn the_legacy_turn_server_replaces_the_ice_servers() {
+        let mut body = with("webrtc_config", json!({"iceServers": [{"urls": "stun:a"}]}));
+        let read = |body: &Value| {
+            read_request(body.to_string().as_bytes())
+                .unwrap()
+                .ice_servers
+                .unwrap()
+        };
+        assert_eq!(read(&body)[0].urls, ["stun:a"]);
+        let turn = json!({"urls": "turn:b", "username": "u", "credential": "c"});
+        body["webrtc_turn_config"] = turn;
+        assert_eq!(read(&body)[0].urls, ["turn:b"]);
+        body["webrtc_turn_config"] = json!({"urls": "turn:b"});
+        assert_eq!(details(&body).len(), 2);
+        assert_eq!(details(&with("webrtc_config", json!({})))[0].0, "missing");
+        assert_eq!(
+            details(&with("webrtc_config", json!({"iceServers": [{}]})))[0].0,
+            "value_error"
+        );
+    }
+
+    #[test]
+    fn details_never_repeat_values() {
+        let errors =
+            read_request(with("api_key", json!(["s3cret"])).to_string().as_bytes()).unwrap_err();
+        assert!(!format!("{:?} {}", errors[0].to_value(), errors[0]).contains("s3cret"));
+        assert_eq!(
+            errors[0].to_string(),
+            "body.api_key: Input should be a valid string"
+        );
+    }
+}
