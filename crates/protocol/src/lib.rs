@@ -2,6 +2,9 @@
 //! It owns no socket, no clock, no thread and no file; it is told what happened and when, and says what to do.
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 mod frame_id;
 
 pub mod ack;
@@ -16,4 +19,5 @@ pub mod session;
 pub mod signalling;
 pub mod upload;
 
+pub use chunk::CHUNK_SIZE;
 pub use frame_id::FrameId;

@@ -60,12 +60,14 @@
 
 mod channels;
 mod config;
+mod events;
 mod machine;
 mod outcome;
 mod processing;
 
 pub use channels::{RESULTS_LABEL, Role, UPLOAD_LABEL};
 pub use config::{JobConfig, JobLimits, JobSource};
-pub use machine::{Job, JobInput, JobOutput, JobPhase, OutputModes};
+pub use events::{JobInput, JobOutput, JobPhase, OutputModes};
+pub use machine::Job;
 pub use outcome::{Completion, JobEnd, JobWarning};
 pub use processing::Gate;

@@ -71,11 +71,11 @@
 mod config;
 mod counters;
 mod end;
+mod events;
 mod machine;
 
 pub use config::{SessionConfig, StepLimits};
 pub use counters::{Counters, FrameDrop, Tally};
 pub use end::{End, PeerEnd, Step};
-pub use machine::{
-    Delivery, Dispatch, FrameTicket, HandlersTicket, Input, Output, Session, SessionState,
-};
+pub use events::{Delivery, Dispatch, FrameTicket, HandlersTicket, Input, Output, SessionState};
+pub use machine::Session;

@@ -3,8 +3,10 @@
 
 mod agreement;
 mod answer;
+mod coerce;
 mod errors;
 mod failure;
+mod fields;
 mod ice;
 mod ice_url;
 mod key;

@@ -28,9 +28,10 @@ fn hide_userinfo(text: &str) -> String {
     while let Some((before, after)) = rest.split_once("://") {
         out.push_str(before);
         out.push_str("://");
-        let end = after
-            .find(|c: char| c.is_whitespace() || "/?#\"'<>".contains(c))
-            .unwrap_or(after.len());
+        let stop = |c: char| c.is_whitespace() || "/?#\"'<>".contains(c);
+        let end = after.find(stop).unwrap_or(after.len());
+        // A URL inside the authority of another is looked at for itself.
+        let end = after.find("://").map_or(end, |inner| inner.min(end));
         let (authority, tail) = after.split_at(end);
         match authority.rsplit_once('@') {
             Some((_, host)) => {
@@ -140,6 +141,7 @@ mod tests {
                 "no key here: tokenizer failed",
             ),
             ("http://host:9001/path", "http://host:9001/path"),
+            ("x://api_key=abc&s://me:p@h", "x://api_key=***&s://***@h"),
             ("ÄÖ api_key=ß", "ÄÖ api_key=***"),
             ("", ""),
         ];

@@ -1,10 +1,12 @@
 //! Reads a request body into its type and says everything that is wrong with it, in the shape clients know from pydantic.
-//! Values are taken as that library takes them: `"5"` is a number, `"yes"` a boolean.
+//! Single values are taken by `coerce`.
 
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::signalling::coerce::{boolean, integer, number};
+use crate::signalling::fields::{Errors, Fields, OBJECT};
 use crate::signalling::request::{
     ProcessingTimeout, SessionDescription, WorkerRequest, WorkflowConfiguration,
 };
@@ -87,8 +89,6 @@ pub(super) fn read_request(body: &[u8]) -> Result<WorkerRequest, Vec<Detail>> {
         Err(errors.0)
     }
 }
-
-const OBJECT: &str = "Input should be a valid dictionary or object to extract fields from";
 
 fn parse(body: &[u8]) -> Result<Value, Detail> {
     let invalid = |at: usize, what: &str| Detail {
@@ -182,186 +182,6 @@ fn ice(
             errors.add("value_error", &root.at(name), &error.to_string());
             None
         }
-    }
-}
-
-#[derive(Default)]
-struct Errors(Vec<Detail>);
-
-impl Errors {
-    fn add(&mut self, kind: &'static str, loc: &[Value], msg: &str) {
-        self.0.push(Detail {
-            kind,
-            loc: loc.to_vec(),
-            msg: msg.to_owned(),
-        });
-    }
-}
-
-/// One object of the request and where it is.
-struct Fields<'a> {
-    object: Option<&'a Map<String, Value>>,
-    loc: Vec<Value>,
-}
-
-type Reason = (&'static str, &'static str);
-
-impl<'a> Fields<'a> {
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        self.object?.get(name)
-    }
-
-    fn at(&self, name: &str) -> Vec<Value> {
-        let mut loc = self.loc.clone();
-        loc.push(name.into());
-        loc
-    }
-
-    /// An optional field: null and absent are the same.
-    fn read<T>(
-        &self,
-        name: &str,
-        errors: &mut Errors,
-        read: impl Fn(&'a Value) -> Result<T, Reason>,
-    ) -> Option<T> {
-        let value = self.get(name).filter(|value| !value.is_null())?;
-        match read(value) {
-            Ok(value) => Some(value),
-            Err((kind, msg)) => {
-                errors.add(kind, &self.at(name), msg);
-                None
-            }
-        }
-    }
-
-    fn text(&self, name: &str, errors: &mut Errors) -> Option<String> {
-        self.read(name, errors, text)
-    }
-
-    fn required_text(&self, name: &str, errors: &mut Errors) -> Option<String> {
-        match self.get(name) {
-            None => errors.add("missing", &self.at(name), "Field required"),
-            Some(Value::Null) => errors.add("string_type", &self.at(name), NOT_TEXT.1),
-            Some(_) => return self.text(name, errors),
-        }
-        None
-    }
-
-    fn required_object(&self, name: &str, errors: &mut Errors) -> Option<Fields<'a>> {
-        match self.get(name) {
-            None => errors.add("missing", &self.at(name), "Field required"),
-            Some(Value::Object(object)) => {
-                return Some(Fields {
-                    object: Some(object),
-                    loc: self.at(name),
-                });
-            }
-            Some(_) => errors.add("model_attributes_type", &self.at(name), OBJECT),
-        }
-        None
-    }
-
-    fn object(&self, name: &str, errors: &mut Errors) -> Option<Map<String, Value>> {
-        let reason = ("dict_type", "Input should be a valid dictionary");
-        self.read(name, errors, |value| {
-            value.as_object().cloned().ok_or(reason)
-        })
-    }
-
-    fn texts(&self, name: &str, errors: &mut Errors) -> Option<Vec<String>> {
-        let reason = ("list_type", "Input should be a valid list");
-        let items = self.read(name, errors, |value| value.as_array().ok_or(reason))?;
-        let mut list = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            match text(item) {
-                Ok(text) => list.push(text),
-                Err((kind, msg)) => {
-                    let mut loc = self.at(name);
-                    loc.push(index.into());
-                    errors.add(kind, &loc, msg);
-                }
-            }
-        }
-        Some(list)
-    }
-}
-
-const NOT_TEXT: Reason = ("string_type", "Input should be a valid string");
-
-fn text(value: &Value) -> Result<String, Reason> {
-    value.as_str().map(str::to_owned).ok_or(NOT_TEXT)
-}
-
-fn boolean(value: &Value) -> Result<bool, Reason> {
-    const PARSING: Reason = (
-        "bool_parsing",
-        "Input should be a valid boolean, unable to interpret input",
-    );
-    match value {
-        Value::Bool(flag) => Ok(*flag),
-        Value::Number(number) => match number.as_f64() {
-            Some(0.0) => Ok(false),
-            Some(1.0) => Ok(true),
-            _ => Err(PARSING),
-        },
-        Value::String(text) => match text.to_ascii_lowercase().as_str() {
-            "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
-            "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
-            _ => Err(PARSING),
-        },
-        _ => Err(("bool_type", "Input should be a valid boolean")),
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "guarded by the bound above the cast"
-)]
-fn integer(value: &Value) -> Result<i64, Reason> {
-    const PARSING: Reason = (
-        "int_parsing",
-        "Input should be a valid integer, unable to parse string as an integer",
-    );
-    const FRACTION: Reason = (
-        "int_from_float",
-        "Input should be a valid integer, got a number with a fractional part",
-    );
-    let whole = |f: f64, reason| {
-        if f.fract() == 0.0 && f.abs() < 9e18 {
-            Ok(f as i64)
-        } else {
-            Err(reason)
-        }
-    };
-    match value {
-        Value::Bool(flag) => Ok(i64::from(*flag)),
-        Value::Number(number) => match number.as_i64() {
-            Some(integer) => Ok(integer),
-            None => whole(number.as_f64().unwrap_or(f64::NAN), FRACTION),
-        },
-        Value::String(text) => match text.trim().parse() {
-            Ok(integer) => Ok(integer),
-            Err(_) => whole(text.trim().parse().unwrap_or(f64::NAN), PARSING),
-        },
-        _ => Err(("int_type", "Input should be a valid integer")),
-    }
-}
-
-fn number(value: &Value) -> Result<f64, Reason> {
-    const PARSING: Reason = (
-        "float_parsing",
-        "Input should be a valid number, unable to parse string as a number",
-    );
-    match value {
-        Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
-        Value::Number(number) => number.as_f64().ok_or(PARSING),
-        Value::String(text) => text
-            .trim()
-            .parse()
-            .ok()
-            .filter(|f: &f64| f.is_finite())
-            .ok_or(PARSING),
-        _ => Err(("float_type", "Input should be a valid number")),
     }
 }
 

@@ -2,10 +2,9 @@
 //! It reads and writes no files.
 
 mod framing;
+mod limits;
 mod receiver;
 
 pub use framing::{UPLOAD_HEADER_LEN, UploadError, UploadPlan, create_video_upload_chunk};
-pub use receiver::{
-    MAX_UPLOAD_BYTES, MAX_UPLOAD_CHUNKS, ReceiveError, UploadAction, UploadLimits, UploadReceiver,
-    UploadWrite,
-};
+pub use limits::{MAX_UPLOAD_BYTES, MAX_UPLOAD_CHUNKS, ReceiveError, UploadLimits};
+pub use receiver::{UploadAction, UploadReceiver, UploadWrite};

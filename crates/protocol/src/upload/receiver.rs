@@ -1,119 +1,8 @@
 //! The receiver's half of an upload: decides for each message where its bytes go, and when the file is whole.
 //! It holds no file and at most one chunk; the caller writes.
 
+use crate::upload::{ReceiveError, UPLOAD_HEADER_LEN, UploadLimits};
 use bytes::Bytes;
-use thiserror::Error;
-
-use crate::upload::UPLOAD_HEADER_LEN;
-
-/// Largest file accepted by default: 8 GiB.
-pub const MAX_UPLOAD_BYTES: u64 = 8 * 1024 * 1024 * 1024;
-
-/// Most chunks accepted by default; bounds the bitmap of received chunks to 512 KiB.
-pub const MAX_UPLOAD_CHUNKS: u32 = 4 * 1024 * 1024;
-
-/// Bounds of an [`UploadReceiver`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UploadLimits {
-    /// Largest file; default [`MAX_UPLOAD_BYTES`].
-    pub max_bytes: u64,
-    /// Most chunks; default [`MAX_UPLOAD_CHUNKS`].
-    pub max_chunks: u32,
-}
-
-impl Default for UploadLimits {
-    fn default() -> Self {
-        UploadLimits {
-            max_bytes: MAX_UPLOAD_BYTES,
-            max_chunks: MAX_UPLOAD_CHUNKS,
-        }
-    }
-}
-
-impl UploadLimits {
-    /// The default chunk bound with this file size.
-    pub fn new(max_bytes: u64) -> Self {
-        UploadLimits {
-            max_bytes,
-            ..UploadLimits::default()
-        }
-    }
-
-    /// Sets the most chunks accepted.
-    #[must_use]
-    pub fn with_max_chunks(mut self, max_chunks: u32) -> Self {
-        self.max_chunks = max_chunks;
-        self
-    }
-}
-
-/// Why an upload cannot go on. Only [`TooShort`](Self::TooShort) and
-/// [`IndexOutOfRange`](Self::IndexOutOfRange) leave the upload usable; see [`ReceiveError::is_fatal`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ReceiveError {
-    /// 2 to 7 bytes: neither a ping nor a chunk.
-    #[error("an upload message of {len} bytes is neither a ping nor a chunk")]
-    TooShort {
-        /// Bytes received.
-        len: usize,
-    },
-    /// `chunk_index` is not below `total_chunks`, or `total_chunks` is 0.
-    #[error("upload chunk {index} of {total} does not exist")]
-    IndexOutOfRange {
-        /// Index received.
-        index: u32,
-        /// Announced.
-        total: u32,
-    },
-    /// More chunks than accepted.
-    #[error("the upload announces {total} chunks, more than {limit}; use larger chunks")]
-    TooManyChunks {
-        /// Announced.
-        total: u32,
-        /// Accepted.
-        limit: u32,
-    },
-    /// The total changed within one upload.
-    #[error("the upload announced {first} chunks and now {now}")]
-    TotalChanged {
-        /// First announcement.
-        first: u32,
-        /// This one.
-        now: u32,
-    },
-    /// A chunk other than the last differs in size, or the last one is larger than the others or empty.
-    #[error(
-        "upload chunk {index} has {got} bytes where {expected} are the rule; did the file change while it was sent?"
-    )]
-    ChunkSize {
-        /// Index of the chunk.
-        index: u32,
-        /// Size of a chunk of this upload; 0 = not known yet, but at least 1.
-        expected: usize,
-        /// Received.
-        got: usize,
-    },
-    /// The file is larger than accepted.
-    #[error("the upload has at least {bytes} bytes, more than the {limit} this worker accepts")]
-    TooLarge {
-        /// Size it would have.
-        bytes: u64,
-        /// Accepted.
-        limit: u64,
-    },
-}
-
-impl ReceiveError {
-    /// Whether the upload can never become whole; a single odd message is not fatal.
-    pub fn is_fatal(&self) -> bool {
-        !matches!(
-            self,
-            ReceiveError::TooShort { .. } | ReceiveError::IndexOutOfRange { .. }
-        )
-    }
-}
 
 /// Bytes to be written at an offset. Every byte of the file is handed out exactly once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -318,7 +207,7 @@ impl UploadReceiver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upload::create_video_upload_chunk;
+    use crate::upload::{MAX_UPLOAD_CHUNKS, create_video_upload_chunk};
 
     fn chunk(index: u32, total: u32, data: &'static [u8]) -> Bytes {
         create_video_upload_chunk(index, total, data).unwrap()
