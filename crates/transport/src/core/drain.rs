@@ -1,0 +1,154 @@
+//! Taking everything out of the engine: datagrams to send, what happened, and when it wants to be called again.
+//! Nothing is put in here, except the refusal of channels beyond the limit.
+
+use str0m::channel::ChannelData;
+use str0m::{Event, IceConnectionState, Output};
+
+use super::channels::Slot;
+use super::datagram::{Kind, kind};
+use super::{PeerCore, Sink, Transmit};
+use crate::channel::DataChannel;
+use crate::config::MAX_CHANNELS;
+use crate::error::{CloseReason, ConnectStep};
+use crate::events::PeerEvent;
+use crate::peer::PeerState;
+use crate::send_queue::Life;
+use crate::stats::add;
+
+/// Longest label of a channel the peer opens.
+const MAX_LABEL: usize = 256;
+
+impl PeerCore {
+    /// Empties the engine. Must follow every change made to it.
+    pub(super) fn drain(&mut self, sink: &mut Sink<'_>) {
+        self.undrained = 0;
+        let mut sent = 0;
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    self.engine_deadline = at;
+                    break;
+                }
+                Ok(Output::Transmit(transmit)) => {
+                    if kind(&transmit.contents) == Some(Kind::Dtls) {
+                        self.use_path(transmit.source, transmit.destination);
+                    }
+                    sent += 1;
+                    sink(Transmit {
+                        source: transmit.source,
+                        destination: transmit.destination,
+                        contents: &transmit.contents,
+                    });
+                }
+                Ok(Output::Event(event)) => self.event(event),
+                Err(error) => {
+                    self.failed(&error);
+                    break;
+                }
+            }
+        }
+        if sent > 0 {
+            add(&self.shared.counters.datagrams_sent, sent);
+        }
+    }
+
+    fn use_path(&mut self, local: std::net::SocketAddr, remote: std::net::SocketAddr) {
+        if self.path != Some((local, remote)) {
+            self.path = Some((local, remote));
+            self.shared.path.set(local, remote);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::IceConnectionStateChange(state) => {
+                tracing::debug!(peer = self.shared.id.0, ?state, "ICE");
+                let up = matches!(
+                    state,
+                    IceConnectionState::Connected | IceConnectionState::Completed
+                );
+                if up && self.step == ConnectStep::Ice {
+                    self.step = ConnectStep::Dtls;
+                }
+            }
+            Event::Connected => {
+                self.connected = true;
+                self.step = ConnectStep::Channels;
+                self.detail = None;
+                self.set_state(PeerState::Connected);
+                self.shared.events.push(PeerEvent::Connected);
+                self.heard(self.engine_now);
+                self.check_channels();
+            }
+            Event::ChannelOpen(id, label) => self.opened(id, label),
+            Event::ChannelData(data) => self.message(data),
+            Event::ChannelClose(id) => {
+                if let Some(slot) = self.channels.iter().find(|s| s.engine == id) {
+                    slot.shared.queue.set_life(Life::Closed);
+                    self.shared
+                        .events
+                        .push(PeerEvent::ChannelClosed(slot.shared.id));
+                }
+            }
+            Event::Closed => self.end(CloseReason::Remote),
+            // Media and statistics are not used.
+            _ => {}
+        }
+    }
+
+    fn opened(&mut self, id: str0m::channel::ChannelId, label: String) {
+        self.heard(self.engine_now);
+        let index = self.channels.iter().position(|s| s.engine == id);
+        let index = match index {
+            Some(index) => index,
+            None if self.channels.len() < MAX_CHANNELS && label.len() <= MAX_LABEL => {
+                self.channels
+                    .push(Slot::new(id, self.shared.add_channel(&label)));
+                self.channels.len() - 1
+            }
+            None => {
+                add(&self.shared.counters.dropped_channels, 1);
+                self.rtc.direct_api().close_data_channel(id);
+                return;
+            }
+        };
+        let channel = self.channels[index].shared.clone();
+        channel.set_max_message(self.max_message);
+        channel.queue.set_life(Life::Open);
+        self.shared
+            .events
+            .push(PeerEvent::ChannelOpen(DataChannel::new(
+                channel,
+                self.shared.clone(),
+            )));
+        self.check_channels();
+    }
+
+    /// Ends the connect phase once the channels we created are open.
+    fn check_channels(&mut self) {
+        if self.connected
+            && self
+                .channels
+                .iter()
+                .all(|s| s.shared.queue.life() != Life::Connecting)
+        {
+            self.connect_deadline = None;
+        }
+    }
+
+    fn message(&mut self, data: ChannelData) {
+        self.heard(self.engine_now);
+        let Some(slot) = self.channels.iter().find(|s| s.engine == data.id) else {
+            add(&self.shared.counters.dropped_messages, 1);
+            return;
+        };
+        add(&self.shared.counters.messages_received, 1);
+        add(&self.shared.counters.bytes_received, data.data.len());
+        let channel = slot.shared.id;
+        self.shared.events.push(PeerEvent::Message {
+            channel,
+            data: data.data.into(),
+            text: !data.binary,
+        });
+    }
+}

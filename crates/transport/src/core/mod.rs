@@ -1,0 +1,370 @@
+//! One peer connection without sockets or clocks: datagrams and the time go in, datagrams, events and a deadline come out.
+//! It is told; it does not ask. The driver calls it, and so do tests with a virtual network.
+//!
+//! The contract: after any `receive` (or several in a row), after a deadline passed and after a user's handle asked for
+//! attention, call `turn`; then wait until `deadline`. When `is_over`, drop it.
+
+mod auth;
+mod channels;
+pub(crate) mod datagram;
+mod drain;
+mod ending;
+mod hold;
+mod liveness;
+mod setup;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::net::{Protocol, Receive};
+use str0m::{Input, Rtc};
+
+pub(crate) use auth::request_ufrag;
+pub use setup::Local;
+pub(crate) use setup::OfferCore;
+
+use crate::channel::DataChannel;
+use crate::error::{CloseReason, ConnectStep};
+use crate::events::{Events, PeerEvent};
+use crate::peer::{PeerId, PeerState};
+use crate::shared::{CloseRequest, PeerShared};
+use crate::stats::{PeerStats, add};
+use auth::Auth;
+use channels::Slot;
+use datagram::Kind;
+use ending::Closing;
+use hold::Hold;
+use liveness::{Liveness, Verdict};
+
+/// Held datagrams taken up again in one turn, so that one peer does not keep the others waiting.
+const RELEASED_PER_TURN: usize = 256;
+/// The engine's clock may lag this much before it is told the time anew for a write.
+const CLOCK_LAG: Duration = Duration::from_millis(1);
+
+/// A datagram to send.
+#[derive(Debug)]
+pub struct Transmit<'a> {
+    /// Our address it leaves from.
+    pub source: SocketAddr,
+    /// Where it goes.
+    pub destination: SocketAddr,
+    /// Its bytes.
+    pub contents: &'a [u8],
+}
+
+/// Takes datagrams to send.
+pub(crate) type Sink<'a> = dyn FnMut(Transmit<'_>) + 'a;
+
+/// What became of a received datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// STUN whose integrity holds: its sender is the peer.
+    Authentic,
+    /// Anything else.
+    Other,
+}
+
+/// See the module.
+pub struct PeerCore {
+    rtc: Rtc,
+    shared: Arc<PeerShared>,
+    auth: Auth,
+    ufrag: String,
+    candidates: Vec<SocketAddr>,
+    channels: Vec<Slot>,
+    max_message: usize,
+    liveness: Liveness,
+    hold: Hold,
+    step: ConnectStep,
+    connected: bool,
+    connect_timeout: Duration,
+    connect_deadline: Option<Instant>,
+    /// The last error the engine reported without ending.
+    detail: Option<String>,
+    closing: Option<Closing>,
+    /// Set by the drain when the connection ended.
+    ending: Option<CloseReason>,
+    over: bool,
+    engine_now: Instant,
+    engine_deadline: Instant,
+    /// DTLS datagrams fed since the last drain, and who sent them.
+    undrained: usize,
+    fed_from: Option<SocketAddr>,
+    /// Whether the event queue had room at the last look.
+    room: bool,
+    /// The channel whose turn to send it is.
+    next_channel: usize,
+    /// The engine's send buffer was full at the last try.
+    full: bool,
+    path: Option<(SocketAddr, SocketAddr)>,
+}
+
+impl std::fmt::Debug for PeerCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerCore")
+            .field("id", &self.shared.id)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PeerCore {
+    /// Our ICE user name fragment: what requests of the peer are addressed to.
+    pub(crate) fn ufrag(&self) -> &str {
+        &self.ufrag
+    }
+
+    /// Addresses the peer announced.
+    pub(crate) fn candidates(&self) -> &[SocketAddr] {
+        &self.candidates
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<PeerShared> {
+        &self.shared
+    }
+
+    /// The peer's id.
+    pub fn id(&self) -> PeerId {
+        self.shared.id
+    }
+
+    /// Its events.
+    pub fn events(&self) -> Events {
+        Events::new(self.shared.clone())
+    }
+
+    /// The channel with this label, once known.
+    pub fn channel(&self, label: &str) -> Option<DataChannel> {
+        let slot = self.channels.iter().find(|s| s.shared.label == label)?;
+        Some(DataChannel::new(slot.shared.clone(), self.shared.clone()))
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> PeerStats {
+        self.shared.stats()
+    }
+
+    /// Asks for the end, as `Peer::close` does; takes effect in the next turn.
+    pub fn close(&self, flush: Duration) {
+        self.shared.request_close(CloseRequest {
+            flush,
+            reason: CloseReason::Local,
+        });
+    }
+
+    /// Whether the last event was queued and nothing more will happen.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// A datagram came from `remote` to our address `local`.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Received {
+        if self.over {
+            return Received::Other;
+        }
+        add(&self.shared.counters.datagrams_received, 1);
+        match datagram::kind(datagram) {
+            Some(Kind::Stun) => {
+                if !self.auth.is_authentic(datagram) {
+                    add(&self.shared.counters.dropped_unauthenticated, 1);
+                    return Received::Other;
+                }
+                self.heard(now);
+                self.feed(now, local, remote, datagram, sink);
+                self.drain(sink);
+                self.settle(sink);
+                Received::Authentic
+            }
+            Some(Kind::Dtls) => {
+                if self.undrained == 0 && self.hold.is_empty() {
+                    self.room = self.shared.events.has_room();
+                }
+                if self.room && self.hold.is_empty() {
+                    self.feed(now, local, remote, datagram, sink);
+                } else if self.hold.push(datagram) {
+                    add(&self.shared.counters.held_datagrams, 1);
+                } else {
+                    add(&self.shared.counters.dropped_inbound_full, 1);
+                }
+                Received::Other
+            }
+            Some(Kind::Rtp) | None => {
+                add(&self.shared.counters.dropped_by_engine, 1);
+                Received::Other
+            }
+        }
+    }
+
+    /// The machine at `remote` refused one of our datagrams.
+    pub(crate) fn refused(&mut self, now: Instant, remote: SocketAddr) {
+        if self.path.is_some_and(|(_, known)| known == remote)
+            && let Some(verdict) = self.liveness.refused(now)
+        {
+            self.judge(verdict);
+        }
+    }
+
+    /// Does everything that can be done now.
+    pub(crate) fn turn(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        if self.over {
+            return;
+        }
+        let requested = self.shared.close_requested();
+        let wants_clock = self.has_outgoing() || requested.is_some();
+        if now >= self.engine_deadline || (wants_clock && now > self.engine_now + CLOCK_LAG) {
+            self.tell_time(now, sink);
+        }
+        self.drain(sink);
+        self.release(now, sink);
+        self.send_queued(sink);
+        self.close_channels(sink);
+        if let Some(request) = requested {
+            self.flush(now, request);
+        }
+        if let Some(verdict) = self.liveness.tick(now) {
+            self.judge(verdict);
+        }
+        if self
+            .connect_deadline
+            .is_some_and(|deadline| now >= deadline)
+        {
+            let detail = self.detail.take();
+            self.end(CloseReason::ConnectTimeout {
+                step: self.step,
+                after: self.connect_timeout,
+                detail,
+            });
+        }
+        self.settle(sink);
+    }
+
+    /// When `turn` is due next, whatever else happens.
+    pub fn deadline(&self) -> Instant {
+        let more = (!self.hold.is_empty() && self.room).then_some(self.engine_now);
+        let others = [
+            more,
+            self.liveness.deadline(),
+            self.connect_deadline,
+            self.closing.as_ref().map(|c| c.deadline),
+        ];
+        others
+            .into_iter()
+            .flatten()
+            .fold(self.engine_deadline, Instant::min)
+    }
+
+    /// Takes up held datagrams again, as far as the consumer has made room.
+    fn release(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        let (Some((local, remote)), false) = (self.path, self.hold.is_empty()) else {
+            return;
+        };
+        for _ in 0..RELEASED_PER_TURN {
+            if self.undrained == 0 {
+                self.room = self.shared.events.has_room();
+            }
+            if !self.room {
+                break;
+            }
+            let Some(datagram) = self.hold.pop() else {
+                break;
+            };
+            self.feed(now, local, remote, &datagram, sink);
+        }
+        self.drain(sink);
+    }
+
+    /// Gives the time to the engine; ends a batch of datagrams.
+    fn tell_time(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        if self.undrained > 0 {
+            self.drain(sink);
+        }
+        self.engine_now = self.engine_now.max(now);
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(self.engine_now)) {
+            self.failed(&error);
+        }
+    }
+
+    /// The only place where the engine gets datagrams. It must be drained after each, with one exception measured for
+    /// exactly this engine version: up to `BATCH` DTLS datagrams in a row from one source on a connection that is up.
+    fn feed(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+        sink: &mut Sink<'_>,
+    ) {
+        let batched = self.connected && datagram::kind(datagram) == Some(Kind::Dtls);
+        if self.undrained > 0
+            && (!batched || self.undrained >= BATCH || self.fed_from != Some(remote))
+        {
+            self.drain(sink);
+        }
+        let Ok(contents) = datagram.try_into() else {
+            add(&self.shared.counters.dropped_by_engine, 1);
+            return;
+        };
+        self.engine_now = self.engine_now.max(now);
+        let receive = Receive {
+            proto: Protocol::Udp,
+            source: remote,
+            destination: local,
+            contents,
+        };
+        if let Err(error) = self
+            .rtc
+            .handle_input(Input::Receive(self.engine_now, receive))
+        {
+            // Anyone can send rubbish from a known address; it must not end the connection.
+            add(&self.shared.counters.dropped_by_engine, 1);
+            tracing::debug!(peer = self.shared.id.0, %error, "datagram refused by the engine");
+            self.detail = Some(error.to_string());
+        }
+        self.undrained += 1;
+        self.fed_from = Some(remote);
+        if !batched {
+            self.drain(sink);
+        }
+    }
+
+    fn heard(&mut self, now: Instant) {
+        if self.connected
+            && let Some(verdict) = self.liveness.heard(now)
+        {
+            self.judge(verdict);
+        }
+    }
+
+    fn judge(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Stalled => {
+                add(&self.shared.counters.stalls, 1);
+                self.set_state(PeerState::Stalled);
+                self.shared.events.push(PeerEvent::Stalled);
+            }
+            Verdict::Resumed => {
+                self.set_state(PeerState::Connected);
+                self.shared.events.push(PeerEvent::Resumed);
+            }
+            Verdict::Gone => self.end(CloseReason::Gone),
+            Verdict::Lost(silence) => self.end(CloseReason::Lost { silence }),
+        }
+    }
+
+    fn set_state(&self, state: PeerState) {
+        if self.closing.is_none() {
+            self.shared.set_state(state);
+        }
+    }
+}
+
+/// See [`PeerCore::feed`]. The engine's DTLS queue takes 30.
+const BATCH: usize = 16;

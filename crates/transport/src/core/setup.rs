@@ -1,0 +1,280 @@
+//! How a core comes to be: as the offerer in two steps, as the answerer in one.
+//! Gathering is done before; here the addresses are given.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::channel::ChannelConfig;
+use str0m::{Candidate, IceCreds, Rtc};
+
+use super::PeerCore;
+use super::auth::Auth;
+use super::channels::Slot;
+use super::hold::Hold;
+use super::liveness::Liveness;
+use crate::config::{MAX_CHANNELS, PeerConfig};
+use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
+use crate::ice::stun::Reflexive;
+use crate::peer::PeerId;
+use crate::sdp::{RemoteDescription, Role, refuse_media};
+use crate::shared::PeerShared;
+
+/// While connected the engine checks the path this often; it is how silence is noticed.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// Unanswered checks after which the engine gives up a path. Its back-off arithmetic allows no more than 119.
+const MAX_CHECKS: u32 = 100;
+const UFRAG_LEN: usize = 8;
+const PWD_LEN: usize = 24;
+
+/// Our side's addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Local {
+    /// Addresses of the socket.
+    pub(crate) hosts: Vec<SocketAddr>,
+    /// The same seen from outside.
+    pub(crate) reflexive: Vec<Reflexive>,
+}
+
+impl Local {
+    /// Only these addresses.
+    pub fn new(hosts: Vec<SocketAddr>) -> Local {
+        Local {
+            hosts,
+            reflexive: Vec::new(),
+        }
+    }
+}
+
+/// An offerer waiting for the answer.
+pub(crate) struct OfferCore {
+    rtc: Rtc,
+    pending: SdpPendingOffer,
+    shared: Arc<PeerShared>,
+    slots: Vec<Slot>,
+    creds: IceCreds,
+    config: PeerConfig,
+}
+
+impl OfferCore {
+    pub(crate) fn new(
+        now: Instant,
+        id: PeerId,
+        config: &PeerConfig,
+        local: &Local,
+    ) -> Result<(OfferCore, String), OfferError> {
+        if config.channels.is_empty() || config.channels.len() > MAX_CHANNELS {
+            return Err(OfferError::Channels(config.channels.len()));
+        }
+        let creds = credentials();
+        let shared = Arc::new(PeerShared::new(id, config.inbound_limit));
+        let mut rtc = engine(now, config, &creds, local);
+        let mut api = rtc.sdp_api();
+        let mut slots = Vec::new();
+        for label in &config.channels {
+            let engine = api.add_channel_with_config(ChannelConfig {
+                label: label.clone(),
+                ..Default::default()
+            });
+            slots.push(Slot::new(engine, shared.add_channel(label)));
+        }
+        let (offer, pending) = api
+            .apply()
+            .ok_or_else(|| OfferError::Engine("nothing to negotiate".into()))?;
+        let sdp = offer.to_sdp_string();
+        Ok((
+            OfferCore {
+                rtc,
+                pending,
+                shared,
+                slots,
+                creds,
+                config: config.clone(),
+            },
+            sdp,
+        ))
+    }
+
+    /// `extra` are addresses of the peer that its description gave as names.
+    pub(crate) fn accept(
+        mut self,
+        now: Instant,
+        remote: RemoteDescription,
+        extra: &[SocketAddr],
+    ) -> Result<PeerCore, SdpError> {
+        guarded(|| {
+            let answer = SdpAnswer::from_sdp_string(&remote.text).map_err(|e| e.to_string())?;
+            self.rtc
+                .sdp_api()
+                .accept_answer(self.pending, answer)
+                .map_err(|e| e.to_string())
+        })?;
+        Ok(core(
+            now,
+            self.rtc,
+            self.shared,
+            &self.creds,
+            &self.config,
+            self.slots,
+            remote,
+            extra,
+        ))
+    }
+}
+
+impl PeerCore {
+    pub(crate) fn answer(
+        now: Instant,
+        id: PeerId,
+        config: &PeerConfig,
+        local: &Local,
+        remote: RemoteDescription,
+        extra: &[SocketAddr],
+    ) -> Result<(PeerCore, String), AnswerError> {
+        if config.channels.len() > MAX_CHANNELS {
+            return Err(AnswerError::Channels(config.channels.len()));
+        }
+        let creds = credentials();
+        let shared = Arc::new(PeerShared::new(id, config.inbound_limit));
+        let mut rtc = engine(now, config, &creds, local);
+        let sdp = guarded(|| {
+            let offer = SdpOffer::from_sdp_string(&remote.text).map_err(|e| e.to_string())?;
+            let answer = rtc
+                .sdp_api()
+                .accept_offer(offer)
+                .map_err(|e| e.to_string())?;
+            Ok(refuse_media(&answer.to_sdp_string()))
+        })?;
+        let mut slots = Vec::new();
+        for label in &config.channels {
+            let wanted = ChannelConfig {
+                label: label.clone(),
+                ..Default::default()
+            };
+            slots.push(Slot::new(
+                rtc.direct_api().create_data_channel(wanted),
+                shared.add_channel(label),
+            ));
+        }
+        Ok((
+            core(now, rtc, shared, &creds, config, slots, remote, extra),
+            sdp,
+        ))
+    }
+
+    /// For tests without sockets: an offerer and an answerer that know each other.
+    pub fn pair(
+        now: Instant,
+        offerer: (&PeerConfig, &Local),
+        answerer: (&PeerConfig, &Local),
+        tamper: impl FnOnce(&str) -> String,
+    ) -> Result<(PeerCore, PeerCore), AnswerError> {
+        let (offer, sdp) = OfferCore::new(now, PeerId(0), offerer.0, offerer.1)
+            .map_err(|e| SdpError::Refused(e.to_string()))?;
+        let remote = RemoteDescription::parse(&sdp, Role::Offer)?;
+        let (answerer, sdp) =
+            PeerCore::answer(now, PeerId(1), answerer.0, answerer.1, remote, &[])?;
+        let remote = RemoteDescription::parse(&tamper(&sdp), Role::Answer)?;
+        Ok((offer.accept(now, remote, &[])?, answerer))
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn core(
+    now: Instant,
+    mut rtc: Rtc,
+    shared: Arc<PeerShared>,
+    creds: &IceCreds,
+    config: &PeerConfig,
+    channels: Vec<Slot>,
+    remote: RemoteDescription,
+    extra: &[SocketAddr],
+) -> PeerCore {
+    let mut candidates = remote.candidates;
+    for address in extra {
+        if let Ok(candidate) = Candidate::host(*address, "udp") {
+            rtc.add_remote_candidate(candidate);
+            candidates.push(*address);
+        }
+    }
+    PeerCore {
+        rtc,
+        shared,
+        auth: Auth::new(&creds.pass, &remote.ice_pwd),
+        ufrag: creds.ufrag.clone(),
+        candidates,
+        channels,
+        max_message: remote.max_message,
+        liveness: Liveness::new(config.lost_after),
+        hold: Hold::default(),
+        step: ConnectStep::Ice,
+        connected: false,
+        connect_timeout: config.connect_timeout,
+        connect_deadline: Some(now + config.connect_timeout),
+        detail: None,
+        closing: None,
+        ending: None,
+        over: false,
+        engine_now: now,
+        // Due at once: the first turn starts the checks.
+        engine_deadline: now,
+        undrained: 0,
+        fed_from: None,
+        room: true,
+        next_channel: 0,
+        full: false,
+        path: None,
+    }
+}
+
+fn engine(now: Instant, config: &PeerConfig, creds: &IceCreds, local: &Local) -> Rtc {
+    // Codecs only so that an offered audio or video section can be answered at all.
+    let mut options = Rtc::builder()
+        .clear_codecs()
+        .enable_opus(true, false)
+        .enable_vp8(true)
+        .enable_h264(true)
+        .set_local_ice_credentials(creds.clone());
+    // The engine must not give up a path before we do.
+    let longest = config.connect_timeout.max(config.lost_after) + Duration::from_secs(5);
+    options.set_max_stun_rto(CHECK_INTERVAL.max(longest / (MAX_CHECKS - 10)));
+    options.set_max_stun_retransmits(MAX_CHECKS as usize);
+    let mut rtc = options.build(now);
+    for host in &local.hosts {
+        if let Ok(candidate) = Candidate::host(*host, "udp") {
+            rtc.add_local_candidate(candidate);
+        }
+    }
+    for reflexive in &local.reflexive {
+        if let Ok(candidate) =
+            Candidate::server_reflexive(reflexive.outside, reflexive.inside, "udp")
+        {
+            rtc.add_local_candidate(candidate);
+        }
+    }
+    rtc
+}
+
+fn credentials() -> IceCreds {
+    let mut rng = rand::rng();
+    let mut word = |len: usize| -> String {
+        (0..len)
+            .map(|_| char::from(rng.sample(rand::distr::Alphanumeric)))
+            .collect()
+    };
+    IceCreds {
+        ufrag: word(UFRAG_LEN),
+        pass: word(PWD_LEN),
+    }
+}
+
+/// The engine's parser sees text from strangers. Should it panic, that is a refusal like any other.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, SdpError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(SdpError::Refused),
+        Err(_) => Err(SdpError::Refused("the parser failed".into())),
+    }
+}

@@ -1,0 +1,365 @@
+//! The one thread of an endpoint: it receives, lets each peer do its turn, sends, and sleeps until something is due.
+//! It waits for nothing but the kernel: no user, disk or codec can hold it up.
+
+mod batch;
+mod errors;
+mod inbox;
+mod routes;
+mod socket;
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+pub(crate) use inbox::{Command, Inbox};
+pub(crate) use socket::Socket;
+
+use crate::core::datagram::{Kind, kind};
+use crate::core::{PeerCore, Received, Transmit, request_ufrag};
+use crate::error::CloseReason;
+use crate::ice::stun::Query;
+use crate::peer::PeerState;
+use crate::shared::CloseRequest;
+use crate::stats::{EndpointCounters, add};
+use batch::Batch;
+use inbox::{PeerNotify, Taken};
+use routes::Routes;
+use socket::Buffers;
+
+/// Questions to STUN servers at once; further ones are not asked.
+const MAX_QUERIES: usize = 256;
+
+/// A peer in the driver.
+struct Slot {
+    core: PeerCore,
+    notify: Arc<PeerNotify>,
+    deadline: Instant,
+    /// In `touched`.
+    touched: bool,
+}
+
+pub(crate) struct Driver {
+    socket: Arc<Socket>,
+    inbox: Arc<Inbox>,
+    counters: Arc<EndpointCounters>,
+    peers: HashMap<u64, Slot>,
+    routes: Routes,
+    timers: BTreeSet<(Instant, u64)>,
+    touched: Vec<u64>,
+    queries: Vec<Query>,
+    batch: Batch,
+    buffers: Buffers,
+    /// Receive before sleeping: the last receive found something.
+    readable: bool,
+    stopping: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        socket: Arc<Socket>,
+        inbox: Arc<Inbox>,
+        counters: Arc<EndpointCounters>,
+    ) -> Driver {
+        Driver {
+            batch: Batch::new(socket.clone(), counters.clone()),
+            buffers: Buffers::new(&socket),
+            socket,
+            inbox,
+            counters,
+            peers: HashMap::new(),
+            routes: Routes::default(),
+            timers: BTreeSet::new(),
+            touched: Vec::new(),
+            queries: Vec::new(),
+            readable: true,
+            stopping: false,
+        }
+    }
+
+    /// Runs until the endpoint is no longer used and its last peer has ended.
+    pub(crate) fn run(mut self) {
+        loop {
+            add(&self.counters.turns, 1);
+            let now = Instant::now();
+            self.take_inbox(now);
+            if self.readable {
+                self.receive(now);
+            }
+            self.ask_servers(now);
+            self.fire(now);
+            self.turns(now);
+            self.batch.flush();
+            if self.stopping && self.peers.is_empty() {
+                break;
+            }
+            if !self.readable {
+                self.sleep();
+            }
+        }
+        self.inbox.end();
+    }
+
+    fn take_inbox(&mut self, now: Instant) {
+        let Some(Taken { commands, ready }) = self.inbox.take() else {
+            return;
+        };
+        for command in commands {
+            match command {
+                Command::Add(core) => self.add_peer(now, *core),
+                Command::Query(query) => {
+                    if self.queries.len() < MAX_QUERIES {
+                        self.queries.push(query);
+                    }
+                }
+                Command::Release => self.stopping = true,
+                Command::Shutdown(flush) => self.shutdown(flush),
+            }
+        }
+        for key in ready {
+            if let Some(slot) = self.peers.get(&key) {
+                slot.notify.rearm();
+            }
+            self.touch(key);
+        }
+    }
+
+    fn add_peer(&mut self, now: Instant, core: PeerCore) {
+        let key = core.id().0;
+        let notify = Arc::new(PeerNotify::new(self.inbox.clone(), key));
+        core.shared().set_notify(notify.clone());
+        self.routes.add_ufrag(core.ufrag(), key);
+        for address in core.candidates() {
+            self.routes.guess(*address, key);
+        }
+        self.timers.insert((now, key));
+        self.peers.insert(
+            key,
+            Slot {
+                core,
+                notify,
+                deadline: now,
+                touched: false,
+            },
+        );
+        self.inbox.set_peers(self.peers.len());
+        self.touch(key);
+    }
+
+    fn shutdown(&mut self, flush: Duration) {
+        self.stopping = true;
+        let keys: Vec<u64> = self.peers.keys().copied().collect();
+        for key in keys {
+            if let Some(slot) = self.peers.get(&key) {
+                slot.core.shared().request_close(CloseRequest {
+                    flush,
+                    reason: CloseReason::EndpointClosed,
+                });
+            }
+            self.touch(key);
+        }
+    }
+
+    fn touch(&mut self, key: u64) {
+        if let Some(slot) = self.peers.get_mut(&key)
+            && !slot.touched
+        {
+            slot.touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    fn receive(&mut self, now: Instant) {
+        let mut buffers = std::mem::take(&mut self.buffers);
+        match self.socket.receive(&mut buffers) {
+            Ok(0) => self.readable = false,
+            Ok(count) => {
+                add(&self.counters.receive_calls, 1);
+                let port = self.socket.port();
+                let (mut datagrams, mut bytes) = (0, 0);
+                for (meta, data) in buffers.received(count) {
+                    let local = SocketAddr::new(meta.local, port);
+                    for datagram in data.chunks(meta.stride) {
+                        datagrams += 1;
+                        bytes += datagram.len();
+                        self.dispatch(now, local, meta.remote, datagram);
+                    }
+                }
+                add(&self.counters.datagrams_received, datagrams);
+                add(&self.counters.bytes_received, bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+            Err(error) => self.errors(error.raw_os_error()),
+        }
+        self.buffers = buffers;
+    }
+
+    fn dispatch(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
+        let key = match kind(datagram) {
+            None => {
+                add(&self.counters.dropped_malformed, 1);
+                return;
+            }
+            Some(Kind::Stun) => {
+                if !self.queries.is_empty() {
+                    let before = self.queries.len();
+                    self.queries.retain(|q| !q.answer(remote, local, datagram));
+                    if self.queries.len() != before {
+                        return;
+                    }
+                }
+                match request_ufrag(datagram) {
+                    Some(ufrag) => self.routes.by_ufrag(&ufrag),
+                    None => self.routes.by_address(remote),
+                }
+            }
+            Some(Kind::Dtls | Kind::Rtp) => self.routes.by_address(remote),
+        };
+        let Some((key, slot)) = key.and_then(|key| Some((key, self.peers.get_mut(&key)?))) else {
+            add(&self.counters.dropped_unknown, 1);
+            return;
+        };
+        let batch = &mut self.batch;
+        let work = || {
+            slot.core
+                .receive(now, local, remote, datagram, &mut |transmit| {
+                    batch.push(transmit)
+                })
+        };
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(received) => {
+                if !slot.touched {
+                    slot.touched = true;
+                    self.touched.push(key);
+                }
+                if received == Received::Authentic {
+                    self.learn(remote, key);
+                }
+            }
+            Err(_) => self.panicked(key),
+        }
+    }
+
+    /// The peer itself sent from this address. A live session keeps an address it already has.
+    fn learn(&mut self, remote: SocketAddr, key: u64) {
+        if self.routes.is_known(remote, key) {
+            return;
+        }
+        let taken = self
+            .routes
+            .owner(remote)
+            .and_then(|owner| self.peers.get(&owner));
+        if taken.is_some_and(|slot| slot.core.shared().state() == PeerState::Connected) {
+            add(&self.counters.dropped_conflict, 1);
+            return;
+        }
+        self.routes.learn(remote, key);
+    }
+
+    fn ask_servers(&mut self, now: Instant) {
+        self.queries.retain(|query| !query.is_over(now));
+        for query in &mut self.queries {
+            if let Some((server, request)) = query.poll(now) {
+                self.batch.push_from_any(server, &request);
+            }
+        }
+    }
+
+    fn fire(&mut self, now: Instant) {
+        while let Some(&(at, key)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            self.touch(key);
+        }
+    }
+
+    fn turns(&mut self, now: Instant) {
+        // The list is swapped out and back so that its memory is kept.
+        let mut touched = std::mem::take(&mut self.touched);
+        for key in touched.drain(..) {
+            let Some(slot) = self.peers.get_mut(&key) else {
+                continue;
+            };
+            slot.touched = false;
+            let batch = &mut self.batch;
+            let work = || {
+                slot.core
+                    .turn(now, &mut |transmit: Transmit<'_>| batch.push(transmit))
+            };
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                self.panicked(key);
+                continue;
+            }
+            if slot.core.is_over() {
+                self.remove(key);
+                continue;
+            }
+            let deadline = slot.core.deadline();
+            if deadline != slot.deadline {
+                self.timers.remove(&(slot.deadline, key));
+                slot.deadline = deadline;
+            }
+            self.timers.insert((deadline, key));
+        }
+        self.touched = touched;
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Slot> {
+        let slot = self.peers.remove(&key)?;
+        self.timers.remove(&(slot.deadline, key));
+        self.routes.remove(key);
+        self.inbox.set_peers(self.peers.len());
+        Some(slot)
+    }
+
+    /// The engine broke while working for this peer; the others go on.
+    fn panicked(&mut self, key: u64) {
+        add(&self.counters.engine_panics, 1);
+        tracing::error!(peer = key, "the WebRTC engine panicked; this session ends");
+        if let Some(slot) = self.remove(key) {
+            slot.core.shared().finish(CloseReason::Failed(
+                "it panicked; please report this".into(),
+            ));
+        }
+    }
+
+    fn sleep(&mut self) {
+        let queries = self.queries.iter().map(Query::due).min();
+        let deadline = [self.timers.first().map(|t| t.0), queries]
+            .into_iter()
+            .flatten()
+            .min();
+        let woken = self
+            .inbox
+            .sleep(&self.socket, deadline, self.batch.is_blocked());
+        self.readable = woken.readable;
+        if woken.writable {
+            self.batch.unblock();
+        }
+        if woken.error {
+            self.errors(None);
+        }
+    }
+
+    /// Reads what ICMP said about datagrams we sent.
+    fn errors(&mut self, hint: Option<i32>) {
+        let now = Instant::now();
+        let mut refused = Vec::new();
+        let count = errors::drain(&self.socket, hint, |remote| refused.push(remote));
+        self.counters
+            .icmp_errors
+            .fetch_add(count, Ordering::Relaxed);
+        for remote in refused {
+            if let Some(key) = self.routes.by_address(remote) {
+                if let Some(slot) = self.peers.get_mut(&key) {
+                    slot.core.refused(now, remote);
+                }
+                self.touch(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Which session a datagram belongs to: by the user name in a STUN request, or by the sender's address.
+//! It never decides that an address may change hands; that is the driver's judgement.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+/// Addresses one peer may occupy; a peer that moves more often loses the oldest.
+const MAX_ADDRESSES: usize = 64;
+
+#[derive(Debug, Clone, Copy)]
+struct Route {
+    peer: u64,
+    /// The peer proved that it sends from there; otherwise its description merely said so.
+    proven: bool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    ufrag: String,
+    addresses: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    ufrags: HashMap<String, u64>,
+    addresses: HashMap<SocketAddr, Route>,
+    peers: HashMap<u64, Known>,
+}
+
+impl Routes {
+    pub(crate) fn add_ufrag(&mut self, ufrag: &str, peer: u64) {
+        self.ufrags.insert(ufrag.to_owned(), peer);
+        self.peers.entry(peer).or_default().ufrag = ufrag.to_owned();
+    }
+
+    pub(crate) fn by_ufrag(&self, ufrag: &str) -> Option<u64> {
+        self.ufrags.get(ufrag).copied()
+    }
+
+    pub(crate) fn by_address(&self, address: SocketAddr) -> Option<u64> {
+        self.addresses.get(&address).map(|r| r.peer)
+    }
+
+    /// A description announced this address. Anything known already wins.
+    pub(crate) fn guess(&mut self, address: SocketAddr, peer: u64) {
+        if !self.addresses.contains_key(&address) {
+            self.set(
+                address,
+                Route {
+                    peer,
+                    proven: false,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn is_known(&self, address: SocketAddr, peer: u64) -> bool {
+        self.addresses
+            .get(&address)
+            .is_some_and(|r| r.proven && r.peer == peer)
+    }
+
+    /// Another peer that proved to own the address.
+    pub(crate) fn owner(&self, address: SocketAddr) -> Option<u64> {
+        self.addresses
+            .get(&address)
+            .filter(|r| r.proven)
+            .map(|r| r.peer)
+    }
+
+    pub(crate) fn learn(&mut self, address: SocketAddr, peer: u64) {
+        self.set(address, Route { peer, proven: true });
+    }
+
+    fn set(&mut self, address: SocketAddr, route: Route) {
+        self.addresses.insert(address, route);
+        let known = self.peers.entry(route.peer).or_default();
+        if known.addresses.contains(&address) {
+            return;
+        }
+        known.addresses.push(address);
+        if known.addresses.len() > MAX_ADDRESSES {
+            let oldest = known.addresses.remove(0);
+            self.forget(oldest, route.peer);
+        }
+    }
+
+    fn forget(&mut self, address: SocketAddr, peer: u64) {
+        if self.addresses.get(&address).is_some_and(|r| r.peer == peer) {
+            self.addresses.remove(&address);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, peer: u64) {
+        let Some(known) = self.peers.remove(&peer) else {
+            return;
+        };
+        self.ufrags.remove(&known.ufrag);
+        for address in known.addresses {
+            self.forget(address, peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], n))
+    }
+
+    #[test]
+    fn a_guess_never_displaces_what_is_known_and_proof_displaces_a_guess() {
+        let mut routes = Routes::default();
+        routes.guess(address(1), 7);
+        routes.guess(address(1), 8);
+        assert_eq!(routes.by_address(address(1)), Some(7));
+        assert_eq!(routes.owner(address(1)), None);
+        routes.learn(address(1), 8);
+        assert_eq!(routes.owner(address(1)), Some(8));
+        routes.remove(7);
+        assert_eq!(
+            routes.by_address(address(1)),
+            Some(8),
+            "the old claim does not take the new one along"
+        );
+        routes.remove(8);
+        assert_eq!(routes.by_address(address(1)), None);
+    }
+
+    #[test]
+    fn addresses_of_one_peer_are_bounded_and_leave_with_it() {
+        let mut routes = Routes::default();
+        routes.add_ufrag("u", 1);
+        for n in 1..=200 {
+            routes.learn(address(n), 1);
+        }
+        assert_eq!(routes.addresses.len(), MAX_ADDRESSES);
+        assert_eq!(routes.by_address(address(200)), Some(1));
+        routes.remove(1);
+        assert!(routes.addresses.is_empty() && routes.ufrags.is_empty() && routes.peers.is_empty());
+    }
+}

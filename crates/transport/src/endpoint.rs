@@ -1,0 +1,251 @@
+//! The public entry: binding a socket, making offers and answers, shutting down.
+//! What takes time here (gathering, names) runs on the caller's thread with a bound; the rest is the driver's.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::config::{EndpointConfig, IceServer, PeerConfig};
+use crate::core::{Local, OfferCore, PeerCore};
+use crate::driver::{Command, Driver, Inbox, Socket};
+use crate::error::{AnswerError, BindError, OfferError, SdpError};
+use crate::ice::stun::{Query, Reflexive, resolve_servers};
+use crate::ice::{host_addresses, resolve_names};
+use crate::peer::{Peer, PeerId};
+use crate::sdp::{RemoteDescription, Role};
+use crate::stats::{EndpointCounters, EndpointStats};
+
+/// One UDP socket and its driver thread, for any number of peers. Clones are the same endpoint. The thread ends when
+/// the last handle (endpoint, offer or peer) is dropped and the last peer has ended.
+///
+/// Two sessions between the same two sockets cannot be told apart, so a peer endpoint can hold one session with this
+/// one: let each client of a worker bind its own.
+#[derive(Clone)]
+pub struct Endpoint {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    socket: Arc<Socket>,
+    inbox: Arc<Inbox>,
+    counters: Arc<EndpointCounters>,
+    addresses: Vec<IpAddr>,
+    public_ips: Vec<IpAddr>,
+    next_peer: AtomicU64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Refused when a shutdown came before, which ends the driver as well.
+        let _ = self.inbox.push(Command::Release);
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("port", &self.local_port())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// Binds the socket and starts the driver thread.
+    pub fn bind(config: EndpointConfig) -> Result<Endpoint, BindError> {
+        let failed = |source| BindError::Socket {
+            port: config.port,
+            source,
+        };
+        let socket = Arc::new(Socket::bind(&config).map_err(failed)?);
+        let addresses = host_addresses(&config, socket.has_ipv6())?;
+        let inbox = Arc::new(Inbox::new().map_err(BindError::Thread)?);
+        let counters = Arc::new(EndpointCounters::default());
+        let driver = Driver::new(socket.clone(), inbox.clone(), counters.clone());
+        std::thread::Builder::new()
+            .name(format!("framewire-{}", socket.port()))
+            .spawn(move || driver.run())
+            .map_err(BindError::Thread)?;
+        let (receive, send) = socket.buffer_sizes();
+        tracing::debug!(
+            port = socket.port(),
+            receive,
+            send,
+            segments = socket.segments(),
+            "endpoint bound"
+        );
+        Ok(Endpoint {
+            inner: Arc::new(Inner {
+                socket,
+                inbox,
+                counters,
+                addresses,
+                public_ips: config.public_ips,
+                next_peer: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// The UDP port, the same for all addresses.
+    pub fn local_port(&self) -> u16 {
+        self.inner.socket.port()
+    }
+
+    /// The addresses offered to peers.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.inner
+            .addresses
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, self.local_port()))
+            .collect()
+    }
+
+    /// Makes an offer with the channels of `config`. Blocks up to `gather_timeout` when STUN servers are given,
+    /// otherwise it only computes.
+    pub fn offer(&self, config: PeerConfig) -> Result<Offer, OfferError> {
+        if self.inner.inbox.is_closed() {
+            return Err(OfferError::EndpointClosed);
+        }
+        let local = self.gather(&config.ice_servers, Instant::now() + config.gather_timeout);
+        let (core, sdp) = OfferCore::new(Instant::now(), self.next_id(), &config, &local)?;
+        Ok(Offer {
+            core,
+            sdp,
+            gather_timeout: config.gather_timeout,
+            endpoint: self.clone(),
+        })
+    }
+
+    /// Accepts an offer and returns the peer with the answer for the other side. Blocks up to `gather_timeout` when
+    /// STUN servers or `*.local` candidates are given. The connect timeout runs from here.
+    pub fn answer(
+        &self,
+        offer_sdp: &str,
+        config: PeerConfig,
+    ) -> Result<(Peer, String), AnswerError> {
+        if self.inner.inbox.is_closed() {
+            return Err(AnswerError::EndpointClosed);
+        }
+        let deadline = Instant::now() + config.gather_timeout;
+        let remote = RemoteDescription::parse(offer_sdp, Role::Offer)?;
+        let (local, extra) = std::thread::scope(|scope| {
+            let names = (!remote.names.is_empty())
+                .then(|| scope.spawn(|| resolve_names(&remote.names, deadline)));
+            let local = self.gather(&config.ice_servers, deadline);
+            (local, names.and_then(|n| n.join().ok()).unwrap_or_default())
+        });
+        let (core, sdp) = PeerCore::answer(
+            Instant::now(),
+            self.next_id(),
+            &config,
+            &local,
+            remote,
+            &extra,
+        )?;
+        Ok((self.start(core).ok_or(AnswerError::EndpointClosed)?, sdp))
+    }
+
+    /// Ends all peers, giving their queues up to `deadline` to flush, and the driver. Blocks until that is done, a
+    /// little longer than `deadline` at most. Later offers and answers are refused.
+    pub fn shutdown(&self, deadline: Duration) {
+        let _ = self.inner.inbox.push(Command::Shutdown(deadline));
+        self.inner
+            .inbox
+            .wait_ended(Instant::now() + deadline + Duration::from_secs(1));
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> EndpointStats {
+        let (receive, send) = self.inner.socket.buffer_sizes();
+        EndpointStats {
+            peers: self.inner.inbox.peers() as u64,
+            receive_buffer: receive as u64,
+            send_buffer: send as u64,
+            segments: self.inner.socket.segments() as u64,
+            ..self.inner.counters.snapshot()
+        }
+    }
+
+    fn next_id(&self) -> PeerId {
+        PeerId(self.inner.next_peer.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn start(&self, core: PeerCore) -> Option<Peer> {
+        let shared = core.shared().clone();
+        self.inner.inbox.push(Command::Add(Box::new(core))).ok()?;
+        Some(Peer::new(shared, self.clone()))
+    }
+
+    /// Our addresses: of the machine, given from outside, and as STUN servers see them.
+    fn gather(&self, servers: &[IceServer], deadline: Instant) -> Local {
+        let hosts = self.local_addresses();
+        let mut reflexive = Vec::new();
+        for public in &self.inner.public_ips {
+            let outside = SocketAddr::new(*public, self.local_port());
+            let same = |a: &&SocketAddr| a.is_ipv4() == public.is_ipv4();
+            let base = hosts
+                .iter()
+                .find(same)
+                .filter(|_| !hosts.contains(&outside));
+            reflexive.extend(base.map(|inside| Reflexive {
+                outside,
+                inside: *inside,
+            }));
+        }
+        let (send, receive) = mpsc::channel();
+        for server in resolve_servers(servers, self.inner.socket.has_ipv6(), deadline) {
+            let query = Query::new(server, Instant::now(), deadline, send.clone());
+            if self.inner.inbox.push(Command::Query(query)).is_err() {
+                break;
+            }
+        }
+        drop(send);
+        // Ends when every query has an answer or is over, as each holds a sender.
+        while let Ok(found) =
+            receive.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            if hosts.contains(&found.inside)
+                && !hosts.contains(&found.outside)
+                && !reflexive.contains(&found)
+            {
+                reflexive.push(found);
+            }
+        }
+        Local { hosts, reflexive }
+    }
+}
+
+/// An offer that waits for its answer. Dropping it releases everything.
+pub struct Offer {
+    core: OfferCore,
+    sdp: String,
+    gather_timeout: Duration,
+    endpoint: Endpoint,
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer").finish_non_exhaustive()
+    }
+}
+
+impl Offer {
+    /// The text for the other side.
+    pub fn sdp(&self) -> &str {
+        &self.sdp
+    }
+
+    /// Starts connecting with the other side's answer. Blocks up to `gather_timeout` when it names `*.local`
+    /// candidates. The connect timeout runs from here.
+    pub fn accept_answer(self, sdp: &str) -> Result<Peer, AnswerError> {
+        let deadline = Instant::now() + self.gather_timeout;
+        let remote = RemoteDescription::parse(sdp, Role::Answer)?;
+        let extra = resolve_names(&remote.names, deadline);
+        let core = self
+            .core
+            .accept(Instant::now(), remote, &extra)
+            .map_err(|e: SdpError| AnswerError::Sdp(e))?;
+        self.endpoint.start(core).ok_or(AnswerError::EndpointClosed)
+    }
+}

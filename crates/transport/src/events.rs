@@ -1,0 +1,231 @@
+//! The bounded queue of what happened on a peer connection, between the driver and one consumer.
+//! It holds events only; whether the network is slowed down because of it is decided in `core`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::channel::{ChannelId, DataChannel};
+use crate::error::{CloseReason, RecvError};
+use crate::shared::PeerShared;
+
+/// What an event counts in the queue beside its payload, so that empty messages are bounded too.
+pub(crate) const EVENT_OVERHEAD: usize = 64;
+
+/// Something that happened on a peer connection.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum PeerEvent {
+    /// The encrypted connection is up.
+    Connected,
+    /// Nothing authenticated came for three seconds. Nothing is torn down.
+    Stalled,
+    /// The peer is heard again after [`PeerEvent::Stalled`].
+    Resumed,
+    /// A channel, ours or theirs, can be used.
+    ChannelOpen(DataChannel),
+    /// A complete message.
+    Message {
+        /// The channel it came on.
+        channel: ChannelId,
+        /// Its bytes, not copied again.
+        data: Bytes,
+        /// Whether it was sent as text; the bytes are not checked to be UTF-8.
+        text: bool,
+    },
+    /// The buffered amount of a channel fell to its threshold. Only after a threshold was set.
+    BufferedAmountLow(ChannelId),
+    /// One channel was closed while the connection lives.
+    ChannelClosed(ChannelId),
+    /// The connection ended. Always the last event, exactly once.
+    Closed(CloseReason),
+}
+
+impl PeerEvent {
+    fn cost(&self) -> usize {
+        match self {
+            PeerEvent::Message { data, .. } => data.len() + EVENT_OVERHEAD,
+            _ => EVENT_OVERHEAD,
+        }
+    }
+}
+
+/// The events of one peer. Clones take from the same queue: use one consumer.
+#[derive(Clone)]
+pub struct Events {
+    shared: Arc<PeerShared>,
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events")
+            .field("queued_bytes", &self.queued_bytes())
+            .finish()
+    }
+}
+
+impl Events {
+    pub(crate) fn new(shared: Arc<PeerShared>) -> Events {
+        Events { shared }
+    }
+
+    /// Blocks until an event comes or `deadline` passes.
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<PeerEvent, RecvError> {
+        let queue = &self.shared.events;
+        let mut state = queue.lock();
+        loop {
+            if let Some(taken) = state.take(queue.limit) {
+                drop(state);
+                return Ok(self.taken(taken));
+            }
+            if state.ended {
+                return Err(RecvError::Ended);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(RecvError::Timeout);
+            }
+            state = queue
+                .ready
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Takes an event if there is one; never blocks. `Ok(None)` means nothing yet.
+    pub fn try_recv(&self) -> Result<Option<PeerEvent>, RecvError> {
+        let queue = &self.shared.events;
+        let mut state = queue.lock();
+        let taken = state.take(queue.limit);
+        let ended = state.ended;
+        drop(state);
+        match taken {
+            Some(taken) => Ok(Some(self.taken(taken))),
+            None if ended => Err(RecvError::Ended),
+            None => Ok(None),
+        }
+    }
+
+    /// Waits for the next event; `None` after the last. Cancel safe: an event is taken only on completion.
+    pub async fn recv(&self) -> Option<PeerEvent> {
+        std::future::poll_fn(|cx| {
+            let queue = &self.shared.events;
+            let mut state = queue.lock();
+            if let Some(taken) = state.take(queue.limit) {
+                drop(state);
+                return Poll::Ready(Some(self.taken(taken)));
+            }
+            if state.ended {
+                return Poll::Ready(None);
+            }
+            state.wait(cx.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Bytes of events not yet taken.
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.events.lock().bytes
+    }
+
+    fn taken(&self, taken: Taken) -> PeerEvent {
+        if taken.release {
+            self.shared.notify();
+        }
+        if let PeerEvent::BufferedAmountLow(id) = &taken.event {
+            self.shared.low_event_taken(*id);
+        }
+        taken.event
+    }
+}
+
+/// The queue itself.
+#[derive(Debug)]
+pub(crate) struct EventQueue {
+    state: Mutex<State>,
+    ready: Condvar,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<PeerEvent>,
+    bytes: usize,
+    peak: usize,
+    ended: bool,
+    /// The driver holds data back and wants to hear when there is room.
+    holding: bool,
+    wakers: Vec<Waker>,
+}
+
+struct Taken {
+    event: PeerEvent,
+    release: bool,
+}
+
+impl State {
+    fn take(&mut self, limit: usize) -> Option<Taken> {
+        let event = self.items.pop_front()?;
+        self.bytes -= event.cost();
+        // Half, so that a consumer at its limit does not wake the driver for each message.
+        let release = self.holding && self.bytes <= limit / 2;
+        if release {
+            self.holding = false;
+        }
+        Some(Taken { event, release })
+    }
+
+    fn wait(&mut self, waker: &Waker) {
+        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
+            self.wakers.push(waker.clone());
+        }
+    }
+}
+
+impl EventQueue {
+    pub(crate) fn new(limit: usize) -> EventQueue {
+        EventQueue {
+            state: Mutex::default(),
+            ready: Condvar::new(),
+            limit,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an event; `Closed` ends the queue and whatever comes after it is ignored.
+    pub(crate) fn push(&self, event: PeerEvent) {
+        let mut state = self.lock();
+        if state.ended {
+            return;
+        }
+        state.ended = matches!(event, PeerEvent::Closed(_));
+        state.bytes += event.cost();
+        state.peak = state.peak.max(state.bytes);
+        state.items.push_back(event);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.ready.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether there is room. When not, the consumer will notify the driver once half is free.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut state = self.lock();
+        state.holding = state.bytes >= self.limit;
+        !state.holding
+    }
+
+    /// Bytes held now and at most.
+    pub(crate) fn bytes(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.bytes, state.peak)
+    }
+}

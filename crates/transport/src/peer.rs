@@ -1,0 +1,127 @@
+//! The handle of one peer connection.
+//! The connection itself lives in the driver; this holds what is shared with it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::channel::DataChannel;
+use crate::endpoint::Endpoint;
+use crate::error::CloseReason;
+use crate::events::Events;
+use crate::shared::{CloseRequest, PeerShared};
+use crate::stats::PeerStats;
+
+/// Names a peer of one endpoint; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+/// Where a peer connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum PeerState {
+    /// ICE and DTLS are under way.
+    Connecting,
+    /// Up.
+    Connected,
+    /// Up, but nothing was heard for three seconds.
+    Stalled,
+    /// We are closing it: the queues are being flushed.
+    Closing,
+    /// Over.
+    Closed,
+}
+
+impl PeerState {
+    pub(crate) fn from_u8(value: u8) -> PeerState {
+        const ALL: [PeerState; 5] = [
+            PeerState::Connecting,
+            PeerState::Connected,
+            PeerState::Stalled,
+            PeerState::Closing,
+            PeerState::Closed,
+        ];
+        ALL.get(usize::from(value))
+            .copied()
+            .unwrap_or(PeerState::Closed)
+    }
+}
+
+/// One peer connection. Dropping it closes the connection at once, unless [`Peer::close`] was called before: then
+/// the flush goes on.
+pub struct Peer {
+    shared: Arc<PeerShared>,
+    events: Events,
+    /// Keeps the driver alive.
+    _endpoint: Endpoint,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("id", &self.shared.id)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(shared: Arc<PeerShared>, endpoint: Endpoint) -> Peer {
+        let events = Events::new(shared.clone());
+        Peer {
+            shared,
+            events,
+            _endpoint: endpoint,
+        }
+    }
+
+    /// Its id within the endpoint.
+    pub fn id(&self) -> PeerId {
+        self.shared.id
+    }
+
+    /// What happens on it. Take events promptly: above `inbound_limit` the peer's data is held back.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The channel with this label, once known; the one that appeared first when there are several.
+    pub fn channel(&self, label: &str) -> Option<DataChannel> {
+        let channels = self.shared.channels();
+        let channel = channels.iter().find(|c| c.label == label)?.clone();
+        Some(DataChannel::new(channel, self.shared.clone()))
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> PeerState {
+        self.shared.state()
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> PeerStats {
+        self.shared.stats()
+    }
+
+    /// Starts closing and returns at once: queued messages get up to `flush` to arrive, then the peer is told, and
+    /// [`PeerEvent::Closed`](crate::PeerEvent::Closed) with [`CloseReason::Local`] follows.
+    pub fn close(&self, flush: Duration) {
+        self.shared.request_close(CloseRequest {
+            flush,
+            reason: CloseReason::Local,
+        });
+    }
+
+    /// Blocks until the connection has ended; false when `deadline` came first. Takes no events.
+    pub fn wait_closed(&self, deadline: Instant) -> bool {
+        self.shared.wait_closed(deadline)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if self.shared.close_requested().is_none() {
+            self.close(Duration::ZERO);
+        }
+    }
+}

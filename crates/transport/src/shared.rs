@@ -1,0 +1,156 @@
+//! What the driver's core of a peer and the user's handles of it share.
+//! Only queues, flags and counters: no engine, no socket.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::channel::{ChannelId, ChannelShared};
+use crate::error::CloseReason;
+use crate::events::{EventQueue, PeerEvent};
+use crate::peer::{PeerId, PeerState};
+use crate::send_queue::Life;
+use crate::stats::{Path, PeerCounters, PeerStats};
+
+/// Tells the driver that a peer has something to do.
+pub(crate) trait Notify: Send + Sync + std::fmt::Debug {
+    fn notify(&self);
+}
+
+/// A user's wish to end the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct CloseRequest {
+    /// How long queued messages may take to arrive first.
+    pub(crate) flush: Duration,
+    pub(crate) reason: CloseReason,
+}
+
+#[derive(Debug)]
+pub(crate) struct PeerShared {
+    pub(crate) id: PeerId,
+    pub(crate) events: EventQueue,
+    pub(crate) counters: PeerCounters,
+    channels: Mutex<Vec<Arc<ChannelShared>>>,
+    state: AtomicU8,
+    close: Mutex<Option<CloseRequest>>,
+    notify: OnceLock<Arc<dyn Notify>>,
+    pub(crate) path: Path,
+    over: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl PeerShared {
+    pub(crate) fn new(id: PeerId, inbound_limit: usize) -> PeerShared {
+        PeerShared {
+            id,
+            events: EventQueue::new(inbound_limit),
+            counters: PeerCounters::default(),
+            channels: Mutex::default(),
+            state: AtomicU8::new(PeerState::Connecting as u8),
+            close: Mutex::default(),
+            notify: OnceLock::new(),
+            path: Path::default(),
+            over: Mutex::new(false),
+            ended: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn set_notify(&self, notify: Arc<dyn Notify>) {
+        let _ = self.notify.set(notify);
+    }
+
+    pub(crate) fn notify(&self) {
+        if let Some(notify) = self.notify.get() {
+            notify.notify();
+        }
+    }
+
+    pub(crate) fn channels(&self) -> MutexGuard<'_, Vec<Arc<ChannelShared>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add_channel(&self, label: &str) -> Arc<ChannelShared> {
+        let mut channels = self.channels();
+        let id = ChannelId(channels.len() as u32);
+        let channel = Arc::new(ChannelShared::new(id, label.to_owned()));
+        channels.push(channel.clone());
+        channel
+    }
+
+    pub(crate) fn low_event_taken(&self, id: ChannelId) {
+        if let Some(channel) = self.channels().get(id.0 as usize) {
+            channel.queue.low_event_taken();
+        }
+    }
+
+    pub(crate) fn state(&self) -> PeerState {
+        PeerState::from_u8(self.state.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_state(&self, state: PeerState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Asks for the end. The first request decides the reason; a later one can only shorten the flush.
+    pub(crate) fn request_close(&self, request: CloseRequest) {
+        let mut close = self.close.lock().unwrap_or_else(PoisonError::into_inner);
+        match close.as_mut() {
+            Some(known) => known.flush = known.flush.min(request.flush),
+            None => *close = Some(request),
+        }
+        drop(close);
+        self.notify();
+    }
+
+    pub(crate) fn close_requested(&self) -> Option<CloseRequest> {
+        self.close
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The end: channels are closed, waiters released, and the last event queued. Only the first call counts.
+    pub(crate) fn finish(&self, reason: CloseReason) {
+        for channel in self.channels().iter() {
+            channel.queue.set_life(Life::Closed);
+        }
+        self.set_state(PeerState::Closed);
+        self.events.push(PeerEvent::Closed(reason));
+        *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.ended.notify_all();
+    }
+
+    /// Blocks until `finish` was called or `deadline` passes; whether it was called.
+    pub(crate) fn wait_closed(&self, deadline: Instant) -> bool {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*over {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            over = self
+                .ended
+                .wait_timeout(over, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        *over
+    }
+
+    pub(crate) fn stats(&self) -> PeerStats {
+        let (event_bytes, event_bytes_peak) = self.events.bytes();
+        let path = self.path.get();
+        PeerStats {
+            queued_bytes: self
+                .channels()
+                .iter()
+                .map(|c| c.queue.buffered() as u64)
+                .sum(),
+            event_bytes: event_bytes as u64,
+            event_bytes_peak: event_bytes_peak as u64,
+            local: path.map(|p| p.0),
+            remote: path.map(|p| p.1),
+            ..self.counters.snapshot()
+        }
+    }
+}
