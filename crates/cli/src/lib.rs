@@ -1,2 +1,54 @@
-//! The framewire binary.
+//! The `framewire` command line: argument parsing, terminal output, files, exit statuses.
+//! Not here: anything a library user would miss; sessions live in `framewire`, the worker in `framewire-worker`.
 #![forbid(unsafe_code)]
+
+mod args;
+mod bench;
+mod exit;
+mod logging;
+mod models;
+mod models_dir;
+mod output;
+mod run;
+mod serve;
+mod signals;
+mod usage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Runs the command line given by `args` (the program's name first) and returns the process's exit status.
+///
+/// Blocks until the command has ended. Usage errors are printed to stderr with status 2; `--help` and
+/// `--version` go to stdout with status 0.
+pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {
+            // Longer than clap's own: it names the libraries found at run time.
+            use std::io::Write;
+            let _ = std::io::stdout().write_all(models::long_version().as_bytes());
+            return ExitCode::from(exit::OK);
+        }
+        Err(error) => {
+            // clap prints help and version to stdout and errors to stderr; a closed pipe is no failure here.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                exit::UNUSABLE_INPUT
+            } else {
+                0
+            });
+        }
+    };
+    let status = match cli.command {
+        Command::Run(args) => run::run(*args),
+        Command::Serve(args) => serve::serve(*args),
+        Command::Models(args) => models::models(args),
+        Command::Bench(args) => bench::bench(args),
+    };
+    ExitCode::from(status)
+}

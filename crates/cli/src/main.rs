@@ -1,4 +1,6 @@
 //! The framewire binary.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    framewire_cli::main_from(std::env::args_os())
+}

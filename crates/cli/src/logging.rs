@@ -1,0 +1,28 @@
+//! Log lines on stderr, as text or JSON.
+//! Not here: what is logged; libraries use `tracing`.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{LogArgs, LogFormat};
+
+/// Installs the process's log subscriber. `RUST_LOG` wins over `-v`. A second call changes nothing.
+pub(crate) fn init(args: &LogArgs, default_level: &str) {
+    let level = match args.verbose {
+        0 => default_level,
+        1 => "info",
+        _ => "debug",
+    };
+    // Third-party crates stay at warnings unless RUST_LOG asks for them.
+    let directives = format!(
+        "warn,framewire={level},framewire_client={level},framewire_worker={level},framewire_transport={level},\
+         framewire_media={level},framewire_protocol={level},framewire_cli={level}"
+    );
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let _ = match args.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}

@@ -1,0 +1,375 @@
+//! `framewire run`: one session from options to files, summary and exit status.
+//! Not here: what a session does; see the `framewire` crate.
+
+mod collector;
+mod plan;
+mod stop;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use framewire::{
+    Client, ConfigError, EndKind, ErrorKind, Session, SessionError, SessionStats, VideoFileSource,
+    Workflow,
+};
+use framewire_protocol::signalling::redact;
+use framewire_worker::{Worker, WorkerConfig, WorkerEnv};
+
+use crate::args::RunArgs;
+use crate::exit::{self, Failure};
+use crate::output::atomic::Sink;
+use crate::output::progress::Progress;
+use crate::output::summary::{Ended, Frames, Latency, Summary, Upload, rounded};
+use crate::output::table;
+use crate::signals::{Request, Watch};
+use crate::{logging, models_dir, usage};
+use collector::Collector;
+use plan::{BUNDLED_MODEL, Plan};
+use stop::{Reason, Stop};
+
+/// Sessions of the embedded worker end with ours; this long it may take to let go of them.
+const WORKER_SHUTDOWN: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(args: RunArgs) -> u8 {
+    logging::init(&args.log, "warn");
+    match stream(&args) {
+        Ok(status) => status,
+        Err(failure) => {
+            exit::last_line(&failure);
+            failure.status
+        }
+    }
+}
+
+/// Everything up to the session's end and the files. `Err` means that no session was even described.
+fn stream(args: &RunArgs) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let plan = Plan::new(args).map_err(Failure::unusable)?;
+    let mut summary_sink = args
+        .summary
+        .as_deref()
+        .map(Sink::create)
+        .transpose()
+        .map_err(Failure::unusable)?;
+    let mut report = |outcome: &Outcome| -> anyhow::Result<()> {
+        let Some(mut sink) = summary_sink.take() else {
+            return Ok(());
+        };
+        serde_json::to_writer_pretty(&mut sink, &outcome.summary)
+            .context("cannot write the summary")?;
+        std::io::Write::write_all(&mut sink, b"\n").context("cannot write the summary")?;
+        sink.finish()
+    };
+    let outcome = match session(args, plan) {
+        Ok(outcome) => outcome,
+        Err(failure) => Outcome::not_streamed(args, started, failure),
+    };
+    let written = report(&outcome);
+    let table = table::render(&outcome.summary, &outcome.detections);
+    if outcome.summary.results > 0 {
+        if [&args.out_data, &args.summary]
+            .into_iter()
+            .flatten()
+            .any(|path| path.as_os_str() == "-")
+        {
+            eprint!("{table}");
+        } else {
+            use std::io::Write;
+            // A closed pipe here loses a table, nothing else.
+            let _ = std::io::stdout().write_all(table.as_bytes());
+        }
+    }
+    if let Err(error) = written {
+        exit::last_line(format_args!("{error:#}"));
+        return Ok(exit::STREAM_FAILED.max(outcome.status));
+    }
+    exit::last_line(&outcome.sentence);
+    Ok(outcome.status)
+}
+
+/// What a run came to.
+struct Outcome {
+    summary: Summary,
+    detections: std::collections::BTreeMap<String, u64>,
+    sentence: String,
+    status: u8,
+}
+
+fn session(args: &RunArgs, plan: Plan) -> Result<Outcome, Failure> {
+    let frames_expected = expected_frames(&plan.source)?;
+    let stop = Arc::new(Stop::default());
+    // Before anything slow: Ctrl-C during model loading or connecting must end the run in order, too.
+    let on_signal = Arc::clone(&stop);
+    let _watch = Watch::start(move |request| {
+        on_signal.request(match request {
+            Request::Interrupt => Reason::Interrupted,
+            Request::Terminate => Reason::Terminated,
+        });
+    })
+    .context("cannot watch for signals")
+    .map_err(Failure::unusable)?;
+
+    let worker = if args.api_url.is_none() {
+        Some(start_worker(args, &plan)?)
+    } else {
+        None
+    };
+    let api_url = match (&args.api_url, &worker) {
+        (Some(url), _) => url.clone(),
+        (None, Some(worker)) => format!("http://{}", worker.local_addr()),
+        (None, None) => unreachable!("a worker was started when no address was given"),
+    };
+    let mut client = Client::new(&api_url);
+    if let Some(key) = api_key(args) {
+        client = client.with_api_key(key);
+    }
+    let progress = Progress::new(!args.no_progress, args.max_frames.or(frames_expected));
+    let collector = Collector::create(args, &plan, progress.clone()).map_err(Failure::unusable)?;
+    let session = describe(&client, plan, &progress).map_err(|error| match error {
+        ConfigError::TaskTypeLookup { .. } => Failure::new(exit::NOT_CONNECTED, error),
+        other => Failure::unusable(other),
+    })?;
+    let collector = collector.attach(&session, &stop);
+    stop.attach(session.closer());
+    let timer = args
+        .timeout
+        .map(|seconds| stop.after(Duration::from_secs_f64(seconds)));
+    let result = session.run();
+    drop(timer);
+    progress.finish();
+    let stats = session.stats();
+    drop(session);
+    if let Some(worker) = worker {
+        worker.shutdown(WORKER_SHUTDOWN);
+    }
+    let (files, detections) = collector.finish();
+    let verdict = Verdict::new(args, result, files, stop.reason(), &stats);
+    let summary = summary(args, verdict.ended, verdict.error.clone(), &stats);
+    Ok(Outcome {
+        summary,
+        detections,
+        sentence: verdict.sentence(&stats),
+        status: verdict.status,
+    })
+}
+
+/// Checks a local file and tells how many frames it has, if its container does.
+fn expected_frames(source: &str) -> Result<Option<u64>, Failure> {
+    if VideoFileSource::new(source).is_url() {
+        return Ok(None);
+    }
+    Ok(framewire_media::probe(source)
+        .map_err(Failure::unusable)?
+        .frames)
+}
+
+fn start_worker(args: &RunArgs, plan: &Plan) -> Result<Worker, Failure> {
+    let models = models_dir::find(args.models.as_deref());
+    let bundled = matches!(&plan.workflow, Workflow::Model { id, .. } if id == BUNDLED_MODEL);
+    if bundled && models.is_none() {
+        return Err(Failure::unusable(anyhow::anyhow!(models_dir::NONE_FOUND)));
+    }
+    let mut config = WorkerConfig::embedded();
+    config.env = WorkerEnv::from_process().map_err(Failure::unusable)?;
+    config.env.public_stun_servers = Some(Vec::new());
+    config.models_dir = models;
+    Worker::start(config)
+        .context("cannot start the embedded worker")
+        .map_err(Failure::unusable)
+}
+
+fn api_key(args: &RunArgs) -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|key| !key.is_empty());
+    args.api_key
+        .clone()
+        .or_else(|| variable("FRAMEWIRE_API_KEY"))
+        .or_else(|| variable("ROBOFLOW_API_KEY"))
+}
+
+fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Session, ConfigError> {
+    let bars = progress.clone();
+    let source = VideoFileSource::new(plan.source)
+        .realtime_processing(plan.realtime)
+        .on_upload_progress(move |sent, total| bars.uploaded(sent, total));
+    let workflow = match plan.workflow {
+        Workflow::Model {
+            id,
+            task_type: None,
+        } => {
+            let task_type = Some(client.find_task_type(&id)?);
+            Workflow::Model { id, task_type }
+        }
+        other => other,
+    };
+    client.stream(source, workflow, plan.config)
+}
+
+/// How the run is judged: summary word, exit status, error text.
+struct Verdict {
+    ended: Ended,
+    status: u8,
+    error: Option<String>,
+}
+
+impl Verdict {
+    fn new(
+        args: &RunArgs,
+        result: Result<framewire::Ended, SessionError>,
+        files: anyhow::Result<()>,
+        reason: Option<Reason>,
+        stats: &SessionStats,
+    ) -> Self {
+        let ended = |ended, status| Self {
+            ended,
+            status,
+            error: None,
+        };
+        let failed = |status, error: String| Self {
+            ended: Ended::Error,
+            status,
+            error: Some(error),
+        };
+        // A session that was told to stop may report it as a closed session; who asked decides.
+        let mut verdict = match (reason, result) {
+            (Some(Reason::Interrupted), _) => ended(Ended::Interrupted, exit::INTERRUPTED),
+            (Some(Reason::Terminated), _) => ended(Ended::Interrupted, exit::TERMINATED),
+            (Some(Reason::Timeout), _) => ended(Ended::Timeout, exit::OK),
+            (Some(Reason::Enough | Reason::PipeClosed), _) => ended(Ended::Closed, exit::OK),
+            (Some(Reason::OutputFailed) | None, Err(error)) => {
+                let status = match error.kind() {
+                    ErrorKind::Input => exit::UNUSABLE_INPUT,
+                    ErrorKind::Connect => exit::NOT_CONNECTED,
+                    _ => exit::STREAM_FAILED,
+                };
+                failed(status, format!("{:#}", anyhow::Error::new(error)))
+            }
+            (Some(Reason::OutputFailed), Ok(_)) => ended(Ended::Error, exit::STREAM_FAILED),
+            (None, Ok(end)) => match end.kind {
+                EndKind::ProcessingTimeout => ended(Ended::ProcessingTimeout, exit::STREAM_FAILED),
+                EndKind::Closed => ended(Ended::Closed, exit::OK),
+                _ if !args.realtime && lost(stats) > 0 => failed(
+                    exit::STREAM_FAILED,
+                    format!(
+                        "{} of {} frames were lost",
+                        lost(stats),
+                        stats.frames.produced
+                    ),
+                ),
+                _ => ended(Ended::Complete, exit::OK),
+            },
+        };
+        if let Err(error) = files {
+            let text = format!("{error:#}");
+            if verdict.status == exit::OK {
+                verdict.status = exit::STREAM_FAILED;
+            }
+            verdict.ended = if verdict.ended == Ended::Complete {
+                Ended::Error
+            } else {
+                verdict.ended
+            };
+            verdict.error.get_or_insert(text);
+        }
+        verdict
+    }
+
+    fn sentence(&self, stats: &SessionStats) -> String {
+        let figures = format!(
+            "{} of {} frames delivered",
+            stats.frames.delivered, stats.frames.produced
+        );
+        match (&self.error, self.ended) {
+            (Some(error), _) if stats.frames.produced == 0 => error.clone(),
+            (Some(error), _) => format!("{error} ({figures})"),
+            (None, Ended::Complete) => format!("complete: {figures}"),
+            (None, Ended::Closed) => format!("ended early as asked: {figures}"),
+            (None, Ended::Timeout) => format!("the time given with --timeout is over: {figures}"),
+            (None, Ended::ProcessingTimeout) => {
+                format!("the worker's processing time is used up: {figures}")
+            }
+            (None, Ended::Interrupted) => format!("interrupted: {figures}"),
+            (None, Ended::Error) => format!("an output failed: {figures}"),
+        }
+    }
+}
+
+/// Frames of a complete batch run that were produced and did not reach us.
+fn lost(stats: &SessionStats) -> u64 {
+    stats.frames.dropped.values().sum()
+}
+
+fn summary(args: &RunArgs, ended: Ended, error: Option<String>, stats: &SessionStats) -> Summary {
+    let ms = |duration: Duration| rounded(duration.as_secs_f64() * 1e3);
+    let upload = (stats.upload.bytes > 0).then(|| Upload {
+        bytes: stats.upload.bytes,
+        seconds: rounded(stats.upload.elapsed.as_secs_f64()),
+        mb_per_s: rounded(stats.upload.rate().unwrap_or(0.0) / 1e6),
+    });
+    let latency = stats.latency.filter(|_| args.realtime);
+    Summary {
+        ended,
+        error,
+        source: shown_source(&args.source),
+        api_url: args
+            .api_url
+            .as_deref()
+            .map_or_else(|| "embedded".to_owned(), redact),
+        frames: Frames {
+            produced: stats.frames.produced,
+            delivered: stats.frames.delivered,
+            dropped: stats
+                .frames
+                .dropped
+                .iter()
+                .map(|(reason, count)| (reason.as_str().to_owned(), *count))
+                .collect(),
+        },
+        results: stats.results,
+        errors: stats.errors,
+        fps: stats.fps.map(rounded),
+        seconds: rounded(stats.elapsed.as_secs_f64()),
+        connect_ms: stats.connect.map(ms),
+        first_frame_ms: stats.first_frame.map(ms),
+        latency_ms: latency.map(|l| Latency {
+            p50: ms(l.p50),
+            p95: ms(l.p95),
+            p99: ms(l.p99),
+            n: l.n,
+        }),
+        upload,
+        cpu_seconds: rounded(usage::cpu_seconds()),
+        max_rss_mb: rounded(usage::max_rss_mb()),
+    }
+}
+
+/// A path as its file name, a URL without credentials.
+fn shown_source(source: &str) -> String {
+    if VideoFileSource::new(source).is_url() {
+        return redact(source);
+    }
+    let name = std::path::Path::new(source)
+        .file_name()
+        .unwrap_or(source.as_ref());
+    name.to_string_lossy().into_owned()
+}
+
+impl Outcome {
+    /// The outcome of a run that failed before a session existed.
+    fn not_streamed(args: &RunArgs, started: Instant, failure: Failure) -> Self {
+        let error = failure.to_string();
+        let mut summary = summary(
+            args,
+            Ended::Error,
+            Some(error.clone()),
+            &SessionStats::default(),
+        );
+        summary.seconds = rounded(started.elapsed().as_secs_f64());
+        Self {
+            summary,
+            detections: Default::default(),
+            sentence: error,
+            status: failure.status,
+        }
+    }
+}
