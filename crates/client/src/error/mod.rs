@@ -1,0 +1,97 @@
+//! Errors of the client: one type per operation, each naming the step that failed.
+//! Here: steps, kinds, and how the worker's HTTP side refuses.
+
+mod config;
+mod session;
+mod source;
+
+pub use config::{ConfigError, UrlPolicyError};
+pub use session::{SessionError, WaitError};
+pub use source::SourceError;
+
+/// The part of a session's life an error belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// Checking or downloading the video.
+    Source,
+    /// Collecting network candidates.
+    Gathering,
+    /// Finding out whether a worker answers HTTP at the address.
+    Reaching,
+    /// Exchanging offer and answer.
+    Signalling,
+    /// ICE, DTLS and opening the channels.
+    Connecting,
+    /// Sending the file.
+    Uploading,
+    /// Waiting for the first result.
+    FirstResult,
+    /// Receiving results.
+    Streaming,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Step::Source => "preparing the source",
+            Step::Gathering => "gathering network candidates",
+            Step::Reaching => "reaching the worker over HTTP",
+            Step::Signalling => "exchanging offer and answer",
+            Step::Connecting => "connecting to the worker",
+            Step::Uploading => "uploading the video",
+            Step::FirstResult => "waiting for the first result",
+            Step::Streaming => "receiving results",
+        })
+    }
+}
+
+/// What kind of problem an error is; the binary's exit status follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input (file, URL, workflow, names) cannot be used; nothing was streamed.
+    Input,
+    /// No connection came about.
+    Connect,
+    /// A running session ended with an error.
+    Stream,
+    /// The session had been closed before the call.
+    Closed,
+}
+
+/// How the worker's HTTP side refused a session. Texts are bounded and hold no credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HttpFailure {
+    /// The address that was asked.
+    pub url: String,
+    /// The status.
+    pub status: u16,
+    /// `message` of the answer (or the texts of `detail`), when it had one.
+    pub message: Option<String>,
+    /// `error_type` of the answer, when it had one.
+    pub error_type: Option<String>,
+    /// The beginning of the answer's body.
+    pub body: String,
+}
+
+impl std::fmt::Display for HttpFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} answered HTTP {}", self.url, self.status)?;
+        if let Some(kind) = &self.error_type {
+            write!(f, " ({kind})")?;
+        }
+        match (&self.message, self.body.trim()) {
+            (Some(message), _) => write!(f, ": {message}")?,
+            (None, "") => {}
+            (None, body) => write!(f, ": {body}")?,
+        }
+        if self.status == 404 {
+            f.write_str(
+                "; is this a worker with WebRTC support, and is the workflow or model there?",
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! The body of the request that starts a session, field by field as the original SDK sends it.
+//! Not here: sending it. What was really asked for is kept beside it, because later rules depend on that.
+
+use serde_json::{Map, Value, json};
+
+use crate::client::ApiKeyTransport;
+use crate::config::StreamConfig;
+use crate::error::ConfigError;
+use crate::ice::IceConfig;
+use crate::workflow::{
+    MODEL_IMAGE_OUTPUT, MODEL_PREDICTIONS_OUTPUT, TaskType, Workflow, selection,
+};
+
+/// Everything about a session that is known before it connects.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Names that may carry the picture, first match wins.
+    pub(crate) picture_names: Vec<String>,
+    /// Output whose value goes along with each frame (model mode).
+    pub(crate) predictions: Option<String>,
+    /// The value sent to the worker; acks follow it.
+    pub(crate) realtime: bool,
+    /// `*` was spelled out as names: outputs that are pictures are not data then.
+    pub(crate) hide_pictures: bool,
+    pub(crate) ice: Option<IceConfig>,
+    fields: Map<String, Value>,
+    data_output: Vec<String>,
+}
+
+/// What a file source adds to the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileRequest {
+    pub(crate) realtime: bool,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        workflow: &Workflow,
+        task: Option<TaskType>,
+        config: &StreamConfig,
+        file: FileRequest,
+    ) -> Result<Self, ConfigError> {
+        let model = matches!(workflow, Workflow::Model { .. });
+        let mut pictures = named(&config.stream_output);
+        let mut data = named(&config.data_output);
+        if model && pictures.is_empty() {
+            pictures = vec![MODEL_IMAGE_OUTPUT.to_owned()];
+        }
+        if model && data.is_empty() {
+            data = vec![MODEL_PREDICTIONS_OUTPUT.to_owned()];
+        }
+        if config
+            .declared_fps
+            .is_some_and(|fps| !fps.is_finite() || fps < 0.0)
+        {
+            return Err(ConfigError::Option {
+                option: "declared_fps",
+                reason: "expected a number, 0 or more".into(),
+            });
+        }
+        let definition = selection(workflow, task);
+        let mut hide_pictures = false;
+        if data.iter().any(|name| name == "*") && (!pictures.is_empty() || data.len() > 1) {
+            let outputs = definition
+                .get("workflow_specification")
+                .and_then(|definition| definition.get("outputs"));
+            match outputs.and_then(Value::as_array) {
+                Some(outputs) => data = spell_out(&data, outputs, &config.image_input),
+                None => tracing::warn!(
+                    "`*` beside named outputs is understood by framewire workers only"
+                ),
+            }
+            hide_pictures = true;
+        }
+        for name in &pictures {
+            if !data.contains(name) {
+                data.push(name.clone());
+            }
+        }
+        let ice = config
+            .turn_server
+            .as_ref()
+            .map(IceConfig::from_user)
+            .transpose()?
+            .flatten();
+        Ok(Plan {
+            picture_names: pictures,
+            predictions: model.then(|| MODEL_PREDICTIONS_OUTPUT.to_owned()),
+            realtime: file.realtime,
+            hide_pictures,
+            ice,
+            fields: fields(definition, config),
+            data_output: data,
+        })
+    }
+
+    /// The body, with key order of the original.
+    pub(crate) fn body(
+        &self,
+        key: Option<&str>,
+        transport: ApiKeyTransport,
+        ice: Option<&IceConfig>,
+        offer_sdp: &str,
+    ) -> Value {
+        let mut body = Map::new();
+        if transport != ApiKeyTransport::Header {
+            body.insert("api_key".into(), key.into());
+        }
+        let mut rest = self.fields.clone();
+        if let Some(workflow) = rest.shift_remove("workflow_configuration") {
+            body.insert("workflow_configuration".into(), workflow);
+        }
+        body.insert(
+            "webrtc_offer".into(),
+            json!({"type": "offer", "sdp": offer_sdp}),
+        );
+        body.insert("webrtc_realtime_processing".into(), self.realtime.into());
+        // Pictures travel inside the results, so no video track is asked for.
+        body.insert("stream_output".into(), json!([]));
+        body.insert("data_output".into(), self.data_output.clone().into());
+        if let Some(ice) = ice {
+            body.insert("webrtc_config".into(), ice.to_request());
+        }
+        body.extend(rest);
+        body.insert("video_file_upload".into(), true.into());
+        Value::Object(body)
+    }
+}
+
+fn fields(definition: Map<String, Value>, config: &StreamConfig) -> Map<String, Value> {
+    let mut workflow = Map::new();
+    workflow.insert("type".into(), "WorkflowConfiguration".into());
+    workflow.insert("image_input_name".into(), config.image_input.clone().into());
+    workflow.insert(
+        "workflows_parameters".into(),
+        config.workflow_parameters.clone().into(),
+    );
+    workflow.extend(definition);
+    let mut fields = Map::new();
+    fields.insert("workflow_configuration".into(), workflow.into());
+    if let Some(fps) = config.declared_fps.filter(|fps| *fps != 0.0) {
+        fields.insert("declared_fps".into(), fps.into());
+    }
+    let mut optional = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            fields.insert(key.to_owned(), value);
+        }
+    };
+    optional(
+        "requested_plan",
+        config.requested_plan.clone().map(Value::from),
+    );
+    optional(
+        "requested_region",
+        config.requested_region.clone().map(Value::from),
+    );
+    optional(
+        "processing_timeout",
+        config.processing_timeout.map(Value::from),
+    );
+    fields
+}
+
+/// Names without empty ones and repetitions.
+fn named(names: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        if !name.is_empty() && !kept.contains(name) {
+            kept.push(name.clone());
+        }
+    }
+    kept
+}
+
+/// Replaces `*`, which an original understands only when it stands alone, by the names in the definition.
+fn spell_out(names: &[String], outputs: &[Value], image_input: &str) -> Vec<String> {
+    let input = format!("$inputs.{image_input}");
+    let mut all: Vec<String> = names.iter().filter(|name| *name != "*").cloned().collect();
+    for output in outputs {
+        let Some(name) = output.get("name").and_then(Value::as_str) else {
+            continue;
+        };
+        let is_input = output.get("selector").and_then(Value::as_str) == Some(input.as_str());
+        if !is_input && !all.iter().any(|known| known == name) {
+            all.push(name.to_owned());
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow() -> Workflow {
+        Workflow::inline(json!({
+            "version": "1.0",
+            "inputs": [{"type": "InferenceImage", "name": "image"}],
+            "steps": [],
+            "outputs": [
+                {"type": "JsonField", "name": "crops", "selector": "$steps.crop.crops"},
+                {"type": "JsonField", "name": "raw", "selector": "$inputs.image"},
+                {"type": "JsonField", "name": "found", "selector": "$steps.model.predictions"},
+            ],
+        }))
+    }
+
+    fn body(workflow: &Workflow, config: StreamConfig) -> Value {
+        let plan = Plan::new(
+            workflow,
+            Some(TaskType::ObjectDetection),
+            &config,
+            FileRequest { realtime: false },
+        );
+        let plan = plan.unwrap();
+        plan.body(
+            Some("key"),
+            ApiKeyTransport::Legacy,
+            plan.ice.as_ref(),
+            "v=0",
+        )
+    }
+
+    #[test]
+    fn the_body_has_the_fields_and_order_of_the_original() {
+        let config = StreamConfig::new()
+            .stream_output(["crops"])
+            .turn_server(json!({"iceServers": []}))
+            .declared_fps(25.0)
+            .requested_plan("p")
+            .requested_region("eu")
+            .processing_timeout(7);
+        let body = body(&flow(), config);
+        let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "api_key",
+                "workflow_configuration",
+                "webrtc_offer",
+                "webrtc_realtime_processing",
+                "stream_output",
+                "data_output",
+                "webrtc_config",
+                "declared_fps",
+                "requested_plan",
+                "requested_region",
+                "processing_timeout",
+                "video_file_upload",
+            ]
+        );
+        assert_eq!(body["data_output"], json!(["crops"]));
+        assert_eq!(body["stream_output"], json!([]));
+        assert_eq!(body["webrtc_config"], json!({"iceServers": []}));
+        let workflow: Vec<&String> = body["workflow_configuration"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect();
+        assert_eq!(
+            workflow,
+            [
+                "type",
+                "image_input_name",
+                "workflows_parameters",
+                "workflow_specification"
+            ]
+        );
+    }
+
+    #[test]
+    fn unset_fields_are_not_sent() {
+        let body = body(
+            &Workflow::by_id("space", "flow"),
+            StreamConfig::new().declared_fps(0.0),
+        );
+        for key in [
+            "declared_fps",
+            "webrtc_config",
+            "requested_plan",
+            "requested_region",
+            "processing_timeout",
+        ] {
+            assert!(body.get(key).is_none(), "{key}");
+        }
+        assert_eq!(body["workflow_configuration"]["workspace_name"], "space");
+        assert_eq!(body["data_output"], json!([]));
+    }
+
+    #[test]
+    fn the_key_travels_where_the_transport_says() {
+        let plan = Plan::new(
+            &flow(),
+            None,
+            &StreamConfig::new(),
+            FileRequest { realtime: true },
+        )
+        .unwrap();
+        assert_eq!(
+            plan.body(None, ApiKeyTransport::Legacy, None, "")["api_key"],
+            Value::Null
+        );
+        assert_eq!(
+            plan.body(Some("k"), ApiKeyTransport::Both, None, "")["api_key"],
+            "k"
+        );
+        assert!(
+            plan.body(Some("k"), ApiKeyTransport::Header, None, "")
+                .get("api_key")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_star_alone_stays_and_beside_names_is_spelled_out() {
+        let star = StreamConfig::new().data_output(["*"]);
+        assert_eq!(body(&flow(), star.clone())["data_output"], json!(["*"]));
+        assert_eq!(
+            body(&flow(), star.clone().stream_output(["raw"]))["data_output"],
+            json!(["crops", "found", "raw"])
+        );
+        let by_id = Workflow::by_id("w", "f");
+        assert_eq!(
+            body(&by_id, star.stream_output(["raw"]))["data_output"],
+            json!(["*", "raw"])
+        );
+    }
+
+    #[test]
+    fn model_mode_asks_for_the_picture_and_the_predictions() {
+        let body = body(&Workflow::model("m/1", None), StreamConfig::new());
+        assert_eq!(body["data_output"], json!(["predictions", "image"]));
+    }
+}

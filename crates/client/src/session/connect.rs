@@ -1,0 +1,222 @@
+//! From nothing to an applied answer: source, candidates, reaching the worker, offer and answer.
+//! Not here: what happens on the connection afterwards (`driver`).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use framewire_protocol::session::Input;
+use framewire_transport::{Endpoint, EndpointConfig, IceServer, Offer, Peer, PeerConfig};
+use tempfile::TempPath;
+
+use crate::client::ApiKeyTransport;
+use crate::error::{SessionError, Step};
+use crate::http::{ApiUrl, Signalling};
+use crate::ice::{DEFAULT_STUN, IceConfig};
+use crate::platform;
+use crate::session::shared::Shared;
+use crate::session::upload::Upload;
+use crate::source::{PreparedFile, VideoFileSource, fetch};
+
+/// Label of the channel that carries results and control messages.
+pub(crate) const RESULTS: &str = "inference";
+/// Label of the channel that carries the file.
+pub(crate) const UPLOAD: &str = "video_upload";
+
+/// What a start needs besides the shared state. Used up by it.
+pub(crate) struct Launch {
+    pub(crate) api: ApiUrl,
+    pub(crate) api_key: Option<String>,
+    pub(crate) transport: ApiKeyTransport,
+    pub(crate) file: VideoFileSource,
+}
+
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launch")
+            .field("api", &self.api.shown())
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection that is coming up.
+pub(crate) struct Connected {
+    pub(crate) peer: Peer,
+    pub(crate) upload: Upload,
+    pub(crate) signalling: Signalling,
+    /// Deleted when the session is released.
+    pub(crate) _temporary: Option<TempPath>,
+}
+
+/// Runs the handshake. Cancel-safe: dropping it releases everything begun so far.
+pub(crate) async fn connect(
+    shared: &Arc<Shared>,
+    launch: Launch,
+) -> Result<Connected, SessionError> {
+    let Launch {
+        api,
+        api_key,
+        transport,
+        file,
+    } = launch;
+    let options = &shared.options;
+    let (upload, temporary) = prepare(shared, file).await?;
+    shared.upload.announce(upload.size);
+
+    shared.ledger(|ledger| ledger.begin(Instant::now()));
+    shared.input(Input::Start);
+    let signalling = Signalling::new(
+        api.clone(),
+        api_key.clone(),
+        transport,
+        options.reach_timeout,
+        options.signalling_timeout,
+    )?;
+    let fetched = match shared.plan.ice {
+        Some(_) => None,
+        None => platform::turn_servers(options, &api, api_key.as_deref()).await,
+    };
+    let ice = shared.plan.ice.as_ref().or(fetched.as_ref());
+    let gather = offer(shared, servers(ice, &api));
+    let (offer, ()) = tokio::try_join!(gather, signalling.reach())?;
+
+    shared.input(Input::OfferReady);
+    let body = shared
+        .plan
+        .body(api_key.as_deref(), transport, ice, offer.sdp());
+    let answer = signalling.exchange(&body).await?;
+    let shown = api.shown();
+    let applied = blocking(Step::Signalling, move || {
+        offer
+            .accept_answer(&answer.sdp)
+            .map_err(|error| SessionError::BadAnswer {
+                url: shown,
+                reason: chain(&error),
+            })
+    });
+    let peer = applied.await?;
+    shared.input(Input::AnswerApplied);
+    Ok(Connected {
+        peer,
+        upload,
+        signalling,
+        _temporary: temporary,
+    })
+}
+
+async fn prepare(
+    shared: &Shared,
+    file: VideoFileSource,
+) -> Result<(Upload, Option<TempPath>), SessionError> {
+    let (path, temporary) = if file.is_url() {
+        let fetched = fetch(&file.location, file.use_cache, &shared.options).await?;
+        (fetched.path, fetched.temporary)
+    } else {
+        (file.location.clone().into(), None)
+    };
+    let options = shared.options.clone();
+    let prepared = blocking(Step::Source, move || {
+        Ok(PreparedFile::open(&path, temporary, &options)?)
+    })
+    .await?;
+    let upload = Upload {
+        file: prepared.file,
+        path: prepared.path,
+        size: prepared.size,
+        progress: file.on_upload_progress,
+    };
+    Ok((upload, prepared.temporary))
+}
+
+async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Offer, SessionError> {
+    let options = &shared.options;
+    let config = PeerConfig::default()
+        .with_channel(RESULTS)
+        .with_channel(UPLOAD)
+        .with_ice_servers(servers)
+        .with_gather_timeout(options.gather_timeout)
+        .with_connect_timeout(options.connect_timeout)
+        .with_lost_after(options.lost_after);
+    blocking(Step::Gathering, move || {
+        let local = |reason: String| SessionError::Local {
+            step: Step::Gathering,
+            reason,
+        };
+        let endpoint =
+            Endpoint::bind(EndpointConfig::default()).map_err(|error| local(chain(&error)))?;
+        endpoint.offer(config).map_err(|error| local(chain(&error)))
+    })
+    .await
+}
+
+/// Servers for this side; with none configured, the default STUN server unless the worker is near.
+fn servers(ice: Option<&IceConfig>, api: &ApiUrl) -> Vec<IceServer> {
+    let Some(ice) = ice else {
+        let default = IceServer::new(vec![DEFAULT_STUN.to_owned()]);
+        return if api.is_local() {
+            Vec::new()
+        } else {
+            vec![default]
+        };
+    };
+    let mut usable = Vec::new();
+    for server in &ice.servers {
+        let (stun, other): (Vec<String>, Vec<String>) = server
+            .urls
+            .iter()
+            .cloned()
+            .partition(|url| url.to_ascii_lowercase().starts_with("stun:"));
+        if !other.is_empty() {
+            tracing::warn!("TURN servers are told to the worker but not used by this side yet");
+        }
+        if !stun.is_empty() {
+            usable.push(IceServer::new(stun));
+        }
+    }
+    usable
+}
+
+/// Runs something that blocks for a bounded time beside the session thread, which stays interruptible.
+async fn blocking<T: Send + 'static>(
+    step: Step,
+    work: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
+) -> Result<T, SessionError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(SessionError::Local {
+            step,
+            reason: "an internal task failed; please report this".into(),
+        }),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn stun_is_used_by_default_only_for_workers_far_away() {
+        let near = ApiUrl::parse("http://127.0.0.1:9001").unwrap();
+        let far = ApiUrl::parse("https://worker.example.com").unwrap();
+        assert!(servers(None, &near).is_empty());
+        assert_eq!(servers(None, &far)[0].urls, [DEFAULT_STUN]);
+        let none = IceConfig::parse(&json!({"iceServers": []})).unwrap();
+        assert!(servers(Some(&none), &far).is_empty());
+        let mixed = json!({"urls": ["turn:t.example", "stun:s.example"], "username": "u", "credential": "c"});
+        let mixed = IceConfig::parse(&mixed).unwrap();
+        assert_eq!(servers(Some(&mixed), &near)[0].urls, ["stun:s.example"]);
+    }
+}

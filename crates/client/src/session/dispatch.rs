@@ -1,0 +1,97 @@
+//! The dispatch thread: calls data and error handlers in order and hands frames on.
+//! It never touches the network; what it finishes is acknowledged by the protocol machine.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use framewire_protocol::session::FrameDrop;
+
+use crate::error::{SessionError, Step};
+use crate::json::{Json, Outputs};
+use crate::session::FrameEvent;
+use crate::session::decode::{Done, Received, is_picture};
+use crate::session::queue::QueuedFrame;
+use crate::session::shared::Shared;
+use crate::stats::DropReason;
+
+/// Runs until the pipeline is exhausted or shut, then lets consumers see the end.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    while let Some(done) = shared.pipeline.next() {
+        match done {
+            Some(done) => deliver(shared, done),
+            // Decoding contains its own panics, so this is a bug; without its tickets the session cannot go on.
+            None => shared.fail(SessionError::Local {
+                step: Step::Streaming,
+                reason: "reading a result failed inside; please report this".into(),
+            }),
+        }
+    }
+    shared.finish();
+}
+
+fn deliver(shared: &Shared, done: Done) {
+    let Done { result, picture } = done;
+    let Received {
+        ticket,
+        metadata,
+        errors,
+        outputs,
+        arrived,
+    } = result;
+    let metadata = metadata.as_ref();
+    shared.ledger(|ledger| ledger.result(errors.len()));
+    if !errors.is_empty() {
+        shared.handlers.call_error(&errors, metadata);
+    }
+    match picture {
+        Some((ticket, Ok(frame))) => {
+            let event = FrameEvent {
+                frame,
+                metadata: metadata.cloned(),
+                data: predictions(shared, outputs.as_ref()),
+            };
+            shared.enqueue(QueuedFrame {
+                event,
+                ticket,
+                arrived,
+            });
+        }
+        Some((ticket, Err(reason))) => {
+            let frame = metadata.map_or(0, |metadata| metadata.frame_id.0);
+            tracing::warn!("the picture of frame {frame} was skipped: {reason}");
+            shared.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
+        }
+        None if shared.plan.picture_names.is_empty() => {
+            shared.ledger(|ledger| ledger.delivered(Instant::now(), None));
+        }
+        None => shared.ledger(|ledger| ledger.dropped(DropReason::NoPicture, 1)),
+    }
+    if shared.handlers.has_any() {
+        let visible = outputs.as_ref().map(|outputs| visible(shared, outputs));
+        shared.handlers.call_any(visible.as_ref(), metadata);
+    }
+    if let Some(outputs) = &outputs {
+        for (name, value) in outputs.iter() {
+            shared.handlers.call_field(name, value, metadata);
+        }
+    }
+    shared.control(|machine| machine.handlers_done(ticket));
+}
+
+fn predictions(shared: &Shared, outputs: Option<&Outputs>) -> Option<Json> {
+    let name = shared.plan.predictions.as_ref()?;
+    outputs?
+        .get(name)
+        .filter(|value| value.is_object())
+        .cloned()
+}
+
+/// What the global handler sees: without the pictures that travel as frames.
+fn visible(shared: &Shared, outputs: &Outputs) -> Outputs {
+    let mut hidden = shared.plan.picture_names.clone();
+    if shared.plan.hide_pictures {
+        let pictures = outputs.iter().filter(|(_, value)| is_picture(value));
+        hidden.extend(pictures.map(|(name, _)| name.to_owned()));
+    }
+    outputs.without(&hidden)
+}

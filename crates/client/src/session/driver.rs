@@ -1,0 +1,358 @@
+//! The session thread: tells the protocol machine what the network says and does what the machine asks for.
+//! Not here: anything slow. Pictures are decoded and handlers called elsewhere; when they lag, this stops reading.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use framewire_protocol::session::{Input, Output, PeerEnd};
+use framewire_transport::{ChannelId, CloseReason, DataChannel, Peer, PeerEvent};
+
+use crate::error::{SessionError, Step};
+use crate::http::Signalling;
+use crate::session::connect::{Connected, Launch, RESULTS, UPLOAD, connect};
+use crate::session::intake::Intake;
+use crate::session::shared::Shared;
+use crate::session::upload::{self, Upload};
+use crate::session::verdict::{PeerVerdict, peer_verdict, step_of};
+
+/// After the worker closed the upload channel, how long its reason is waited for.
+const UPLOAD_REASON_GRACE: Duration = Duration::from_secs(2);
+/// What the transport reports as silence.
+const STALL_SILENCE: Duration = Duration::from_secs(3);
+/// Longest wait for the closing of the connection to leave.
+const CLOSE_WAIT: Duration = Duration::from_millis(500);
+
+/// Body of the session thread.
+pub(crate) fn run(shared: &Arc<Shared>, launch: Launch) {
+    let _net = Net(shared);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return shared.fail(SessionError::Local {
+                step: Step::Source,
+                reason: error.to_string(),
+            });
+        }
+    };
+    runtime.block_on(session(shared, launch));
+    // Name lookups and gathering that were given up may still block for a moment.
+    runtime.shutdown_background();
+}
+
+/// However the thread ends, nobody is left waiting.
+struct Net<'a>(&'a Arc<Shared>);
+
+impl Drop for Net<'_> {
+    fn drop(&mut self) {
+        let broken = || SessionError::Local {
+            step: Step::Streaming,
+            reason: "the session thread failed inside; please report this".into(),
+        };
+        if !self.0.has_ended() {
+            self.0.fail(broken());
+        }
+        self.0.started(self.0.outcome());
+        self.0.pipeline.end();
+    }
+}
+
+async fn session(shared: &Arc<Shared>, launch: Launch) {
+    match guarded(shared, connect(shared, launch)).await {
+        Ok(connected) => {
+            shared.started(Ok(()));
+            Driver::new(shared, connected).run().await;
+        }
+        Err(error) => {
+            shared.fail(error);
+        }
+    }
+}
+
+/// Runs a step of the start; closing and deadlines of the machine interrupt it.
+async fn guarded<T>(
+    shared: &Arc<Shared>,
+    work: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    tokio::pin!(work);
+    loop {
+        while let Some(output) = shared.take_agenda() {
+            if output == Output::Release {
+                return Err(shared.outcome().err().unwrap_or(SessionError::Closed));
+            }
+        }
+        let wake = shared.control(|machine| machine.poll_timeout());
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            () = shared.attention.notified() => {}
+            () = sleep_until(wake) => shared.input(Input::Tick),
+        }
+    }
+}
+
+impl Shared {
+    /// What the start came to, judged by the machine.
+    fn outcome(&self) -> Result<(), SessionError> {
+        match self.verdict() {
+            Err(error) => Err(error),
+            Ok(_) => Err(SessionError::Closed),
+        }
+    }
+}
+
+struct Driver<'a> {
+    shared: &'a Arc<Shared>,
+    peer: Option<Peer>,
+    signalling: Signalling,
+    upload: Option<Upload>,
+    intake: Intake<'a>,
+    results: Option<ChannelId>,
+    upload_channel: Option<DataChannel>,
+    /// The worker closed the upload channel; its reason should follow.
+    upload_lost: Option<Instant>,
+    probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
+    last_ping: Option<Instant>,
+    ended: bool,
+    released: bool,
+    events_over: bool,
+    _temporary: Option<tempfile::TempPath>,
+}
+
+enum Woken {
+    Event(Option<PeerEvent>),
+    Probed(bool),
+    Time,
+    Other,
+}
+
+impl<'a> Driver<'a> {
+    fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
+        Driver {
+            shared,
+            peer: Some(connected.peer),
+            signalling: connected.signalling,
+            upload: Some(connected.upload),
+            intake: Intake::new(shared),
+            results: None,
+            upload_channel: None,
+            upload_lost: None,
+            probe: None,
+            last_ping: None,
+            ended: false,
+            released: false,
+            events_over: false,
+            _temporary: connected._temporary,
+        }
+    }
+
+    async fn run(mut self) {
+        loop {
+            while let Some(output) = self.shared.take_agenda() {
+                self.perform(output);
+            }
+            self.intake.place_pending();
+            if self.ended && !self.intake.is_blocked() {
+                self.shared.pipeline.end();
+                if self.released {
+                    return;
+                }
+            }
+            match self.wait().await {
+                Woken::Event(Some(event)) => self.on_event(event),
+                Woken::Event(None) => self.events_over = true,
+                Woken::Probed(gone) => {
+                    self.probe = None;
+                    if gone {
+                        self.shared.input(Input::WorkerRefused);
+                    }
+                }
+                Woken::Time => self.on_time(),
+                Woken::Other => {}
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let wake = [
+            self.shared.control(|machine| machine.poll_timeout()),
+            self.ping_at(),
+            self.upload_lost,
+        ];
+        let wake = wake.into_iter().flatten().min();
+        let blocked = self.intake.is_blocked();
+        let events = self
+            .peer
+            .as_ref()
+            .map(Peer::events)
+            .filter(|_| !blocked && !self.events_over);
+        tokio::select! {
+            biased;
+            () = self.shared.attention.notified() => Woken::Other,
+            event = async { match events { Some(events) => events.recv().await, None => std::future::pending().await } } => {
+                Woken::Event(event)
+            }
+            () = self.shared.pipeline.room(), if blocked => Woken::Other,
+            gone = async { match &mut self.probe { Some(probe) => probe.await, None => std::future::pending().await } } => {
+                Woken::Probed(gone)
+            }
+            () = sleep_until(wake) => Woken::Time,
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::StartUpload => self.start_upload(),
+            Output::ProbeWorker if self.probe.is_none() => {
+                let signalling = self.signalling.clone();
+                self.probe = Some(Box::pin(async move { signalling.is_gone().await }));
+            }
+            Output::Stalled(silence) => {
+                tracing::warn!(
+                    "nothing heard from the worker for {} s; waiting",
+                    silence.as_secs_f64()
+                );
+            }
+            Output::Resumed => tracing::info!("the worker is heard again"),
+            Output::Ended => self.ended = true,
+            Output::Release => self.release(),
+            _ => {}
+        }
+    }
+
+    fn start_upload(&mut self) {
+        self.shared
+            .ledger(|ledger| ledger.connected(Instant::now()));
+        let (Some(upload), Some(channel)) = (self.upload.take(), self.upload_channel.clone())
+        else {
+            return;
+        };
+        let spawned = self.shared.spawn("framewire-upload", move |shared| {
+            upload::run(shared, upload, &channel)
+        });
+        if let Err(error) = spawned {
+            self.shared.fail(SessionError::Local {
+                step: Step::Uploading,
+                reason: error.to_string(),
+            });
+        }
+    }
+
+    fn release(&mut self) {
+        self.released = true;
+        self.upload = None;
+        if let Some(peer) = self.peer.take() {
+            peer.close(Duration::ZERO);
+            if !peer.wait_closed(Instant::now() + CLOSE_WAIT) {
+                tracing::debug!("the connection did not report its end in time");
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: PeerEvent) {
+        match event {
+            PeerEvent::Connected => self.shared.input(Input::Connected),
+            PeerEvent::ChannelOpen(channel) => self.channel_open(channel),
+            PeerEvent::Message {
+                channel,
+                data,
+                text,
+            } if self.results == Some(channel) => {
+                self.intake.message(data, text);
+            }
+            PeerEvent::Stalled => self.shared.input(Input::Stalled(STALL_SILENCE)),
+            PeerEvent::Resumed => self.shared.input(Input::Resumed),
+            PeerEvent::ChannelClosed(id) if self.results == Some(id) => {
+                self.shared.input(Input::PeerEnded(PeerEnd::Remote));
+            }
+            PeerEvent::ChannelClosed(id) if self.is_unfinished_upload(id) => {
+                self.upload_lost = Some(Instant::now() + UPLOAD_REASON_GRACE);
+            }
+            PeerEvent::Closed(reason) => self.on_closed(&reason),
+            // Echoes of keep-alive pings, and channels nobody asked for.
+            _ => {}
+        }
+    }
+
+    fn is_unfinished_upload(&self, id: ChannelId) -> bool {
+        let ours = self
+            .upload_channel
+            .as_ref()
+            .is_some_and(|upload| upload.id() == id);
+        ours && !self.shared.upload.snapshot(Instant::now()).complete
+    }
+
+    fn on_closed(&mut self, reason: &CloseReason) {
+        self.events_over = true;
+        let step = self
+            .shared
+            .control(|machine| machine.current_step().map_or(Step::Connecting, step_of));
+        match peer_verdict(reason, step) {
+            PeerVerdict::Ours => {}
+            PeerVerdict::Machine(end) => self.shared.input(Input::PeerEnded(end)),
+            PeerVerdict::Error(error) => self.shared.fail(error),
+        }
+    }
+
+    fn channel_open(&mut self, channel: DataChannel) {
+        match channel.label() {
+            RESULTS if self.results.is_none() => {
+                self.results = Some(channel.id());
+                self.shared.set_results_channel(channel);
+                self.shared.input(Input::ResultsOpen);
+            }
+            UPLOAD if self.upload_channel.is_none() => {
+                self.upload_channel = Some(channel);
+                self.shared.input(Input::UploadOpen);
+            }
+            label => tracing::debug!("ignoring data channel {label:?}"),
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        if self.upload_lost.is_some_and(|at| at <= now) {
+            self.upload_lost = None;
+            self.shared.fail(SessionError::Transport {
+                step: Step::Uploading,
+                reason: "the worker closed the upload channel".into(),
+            });
+        }
+        if self.ping_at().is_some_and(|at| at <= now) {
+            self.last_ping = Some(now);
+            self.ping();
+        }
+        self.shared.input(Input::Tick);
+    }
+
+    /// When the upload has stood still for so long that the worker must hear something.
+    fn ping_at(&self) -> Option<Instant> {
+        let idle = self.shared.upload.idle_since()?;
+        let since = self.last_ping.map_or(idle, |ping| ping.max(idle));
+        (!self.ended).then(|| since + self.shared.options.upload_ping_interval)
+    }
+
+    fn ping(&self) {
+        // With bytes still queued the network is what stands still, and a ping would only queue behind them.
+        if let Some(channel) = self
+            .upload_channel
+            .as_ref()
+            .filter(|channel| channel.buffered_amount() == 0)
+            && let Err(error) = channel.send(Bytes::from_static(&[0]))
+        {
+            tracing::debug!("a keep-alive ping was not sent: {error}");
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,197 @@
+//! User handlers: registration, and calling them so that a panic stays theirs.
+//! Not here: which message goes to whom in what order.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use framewire_protocol::message::VideoMetadata;
+
+use crate::json::{Json, Outputs};
+use crate::session::FrameEvent;
+
+type Shared<F> = Arc<Mutex<Box<F>>>;
+type FrameHandler = Shared<dyn FnMut(&FrameEvent) + Send>;
+type AnyHandler = Shared<dyn FnMut(Option<&Outputs>, Option<&VideoMetadata>) + Send>;
+type FieldHandler = Shared<dyn FnMut(&Json, Option<&VideoMetadata>) + Send>;
+type ErrorHandler = Shared<dyn FnMut(&[String], Option<&VideoMetadata>) + Send>;
+
+/// All handlers of a session. Lists are replaced as a whole, so a call works on the list of its beginning.
+#[derive(Default)]
+pub(crate) struct Handlers {
+    frame: Mutex<Arc<[FrameHandler]>>,
+    any: Mutex<Option<AnyHandler>>,
+    fields: Mutex<HashMap<String, Arc<[FieldHandler]>>>,
+    error: Mutex<Arc<[ErrorHandler]>>,
+    panics: AtomicU64,
+}
+
+impl std::fmt::Debug for Handlers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handlers")
+            .field("panics", &self.panics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handlers {
+    pub(crate) fn add_frame(&self, handler: impl FnMut(&FrameEvent) + Send + 'static) {
+        append(
+            &mut lock(&self.frame),
+            Arc::new(Mutex::new(Box::new(handler))),
+        );
+    }
+
+    pub(crate) fn set_any(
+        &self,
+        handler: impl FnMut(Option<&Outputs>, Option<&VideoMetadata>) + Send + 'static,
+    ) {
+        *lock(&self.any) = Some(Arc::new(Mutex::new(Box::new(handler))));
+    }
+
+    pub(crate) fn add_field(
+        &self,
+        field: String,
+        handler: impl FnMut(&Json, Option<&VideoMetadata>) + Send + 'static,
+    ) {
+        let mut fields = lock(&self.fields);
+        append(
+            fields.entry(field).or_insert_with(|| Arc::new([])),
+            Arc::new(Mutex::new(Box::new(handler))),
+        );
+    }
+
+    pub(crate) fn add_error(
+        &self,
+        handler: impl FnMut(&[String], Option<&VideoMetadata>) + Send + 'static,
+    ) {
+        append(
+            &mut lock(&self.error),
+            Arc::new(Mutex::new(Box::new(handler))),
+        );
+    }
+
+    pub(crate) fn call_frame(&self, event: &FrameEvent) {
+        let list = lock(&self.frame).clone();
+        for handler in list.iter() {
+            self.contained("frame", || (lock(handler))(event));
+        }
+    }
+
+    pub(crate) fn call_any(&self, outputs: Option<&Outputs>, metadata: Option<&VideoMetadata>) {
+        let handler = lock(&self.any).clone();
+        if let Some(handler) = handler {
+            self.contained("data", || (lock(&handler))(outputs, metadata));
+        }
+    }
+
+    /// Whether anybody wants all outputs; saves building the filtered list.
+    pub(crate) fn has_any(&self) -> bool {
+        lock(&self.any).is_some()
+    }
+
+    pub(crate) fn call_field(&self, name: &str, value: &Json, metadata: Option<&VideoMetadata>) {
+        let list = lock(&self.fields).get(name).cloned();
+        for handler in list.iter().flat_map(|list| list.iter()) {
+            self.contained("data", || (lock(handler))(value, metadata));
+        }
+    }
+
+    pub(crate) fn call_error(&self, errors: &[String], metadata: Option<&VideoMetadata>) {
+        let list = lock(&self.error).clone();
+        for handler in list.iter() {
+            self.contained("error", || (lock(handler))(errors, metadata));
+        }
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    /// Drops every handler and what it captured.
+    pub(crate) fn clear(&self) {
+        let frame = std::mem::replace(&mut *lock(&self.frame), Arc::new([]));
+        let any = lock(&self.any).take();
+        let fields = std::mem::take(&mut *lock(&self.fields));
+        let error = std::mem::replace(&mut *lock(&self.error), Arc::new([]));
+        // Dropping runs foreign code: not under our locks.
+        drop((frame, any, fields, error));
+    }
+
+    fn contained(&self, kind: &str, call: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+            let text = text
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            tracing::warn!("a {kind} handler panicked ({text}); the session goes on");
+        }
+    }
+}
+
+fn append<T>(list: &mut Arc<[Arc<T>]>, item: Arc<T>)
+where
+    T: ?Sized,
+{
+    *list = list.iter().cloned().chain(std::iter::once(item)).collect();
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A handler that panicked keeps its state as it left it; that is its business.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_panic_is_counted_and_the_next_handler_and_the_next_call_go_on() {
+        let handlers = Handlers::default();
+        let (seen, calls) = mpsc::channel();
+        handlers.add_error(|_, _| panic!("mine"));
+        handlers.add_error(move |errors, _| seen.send(errors.len()).unwrap());
+        handlers.call_error(&["a".into()], None);
+        handlers.call_error(&["a".into(), "b".into()], None);
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(handlers.panics(), 2);
+    }
+
+    #[test]
+    fn the_last_global_handler_wins_and_field_handlers_add_up() {
+        let handlers = Arc::new(Handlers::default());
+        let (seen, calls) = mpsc::channel();
+        let first = seen.clone();
+        handlers.set_any(move |_, _| first.send("first").unwrap());
+        let second = seen.clone();
+        handlers.set_any(move |_, _| second.send("second").unwrap());
+        for name in ["x1", "x2"] {
+            let seen = seen.clone();
+            handlers.add_field("x".into(), move |_, _| seen.send(name).unwrap());
+        }
+        let value = Json::from_checked(bytes::Bytes::from_static(b"1"));
+        handlers.call_any(None, None);
+        handlers.call_field("x", &value, None);
+        handlers.call_field("y", &value, None);
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["second", "x1", "x2"]);
+    }
+
+    #[test]
+    fn a_handler_may_register_handlers_and_clearing_drops_captures() {
+        let handlers = Arc::new(Handlers::default());
+        let captured = Arc::new(());
+        let inner = (Arc::clone(&handlers), Arc::clone(&captured));
+        handlers.add_error(move |_, _| {
+            let keep = Arc::clone(&inner.1);
+            inner.0.add_error(move |_, _| drop(Arc::clone(&keep)));
+        });
+        handlers.call_error(&[], None);
+        handlers.call_error(&[], None);
+        assert!(Arc::strong_count(&captured) > 1);
+        handlers.clear();
+        assert_eq!(Arc::strong_count(&captured), 1);
+    }
+}

@@ -1,0 +1,143 @@
+//! Results on their way in: classified, judged by the protocol machine, put on the pipeline.
+//! Not here: decoding pictures and calling handlers. A full pipeline blocks nobody; it only stops the reading.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use framewire_protocol::incoming::{Body, DropReason, Incoming};
+use framewire_protocol::message::Metadata;
+use framewire_protocol::session::{Dispatch, FrameDrop};
+
+use crate::session::decode::Job;
+use crate::session::pipeline::Offered;
+use crate::session::shared::Shared;
+use crate::stats;
+
+/// See the module.
+pub(crate) struct Intake<'a> {
+    shared: &'a Arc<Shared>,
+    incoming: Incoming,
+    /// The one job that found no room.
+    pending: Option<(Job, usize)>,
+}
+
+impl<'a> Intake<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
+        Intake {
+            shared,
+            incoming: Incoming::new(),
+            pending: None,
+        }
+    }
+
+    /// Whether a job waits for room; nothing more may be read until it is placed.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Takes one message of the results channel. Costs a copy for bodies of several chunks, and decompression.
+    pub(crate) fn message(&mut self, data: Bytes, text: bool) {
+        let now = Instant::now();
+        let body = if text {
+            self.incoming.text(data)
+        } else {
+            self.incoming.binary(data)
+        };
+        let evicted = self.incoming.take_evicted();
+        if evicted > 0 {
+            self.unusable(DropReason::Evicted, evicted);
+        }
+        match body {
+            Ok(None) => {}
+            Ok(Some(body)) => self.body(&body, now),
+            Err(reason) => self.unusable(reason, 1),
+        }
+    }
+
+    /// Tries again to place the waiting job.
+    pub(crate) fn place_pending(&mut self) {
+        if let Some((job, weight)) = self.pending.take() {
+            self.place(job, weight);
+        }
+    }
+
+    fn body(&mut self, body: &Body, now: Instant) {
+        let message = match body.message() {
+            Ok(message) => message,
+            Err(reason) => return self.unusable(reason, 1),
+        };
+        let shared = self.shared;
+        if !shared.has_ended()
+            && let Some(frame) = message.frame_id()
+        {
+            shared.ledger(|ledger| ledger.announced(frame.0));
+        }
+        match shared.control(|machine| machine.result(now, &message)) {
+            Dispatch::End | Dispatch::Ignored => {}
+            Dispatch::Deliver(delivery) => {
+                match &message.video_metadata {
+                    Metadata::Present(metadata) => shared.start_pacing(metadata.frame_id),
+                    Metadata::Unreadable => tracing::warn!("a result has unreadable metadata"),
+                    Metadata::Absent => {}
+                }
+                let job = Job::new(body, &message, delivery, now);
+                self.place(job, Job::weight(body));
+            }
+        }
+    }
+
+    fn place(&mut self, mut job: Job, weight: usize) {
+        loop {
+            match self.shared.pipeline.offer(job, weight) {
+                Offered::Taken => return,
+                Offered::Shut(job) => {
+                    return self.overtaken(job, FrameDrop::Closed, stats::DropReason::Closed);
+                }
+                Offered::Full(back) => match self.evict() {
+                    true => job = back,
+                    false => {
+                        self.pending = Some((back, weight));
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Realtime: the oldest waiting result makes room.
+    fn evict(&self) -> bool {
+        let oldest = if self.shared.plan.realtime {
+            self.shared.pipeline.evict()
+        } else {
+            None
+        };
+        match oldest {
+            Some(job) => {
+                self.overtaken(job, FrameDrop::Overflow, stats::DropReason::HandlerTooSlow);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn overtaken(&self, job: Job, why: FrameDrop, reason: stats::DropReason) {
+        let ticket = job.result.ticket;
+        match job.picture {
+            Some((frame, _)) => self.shared.drop_frame(frame, why, reason),
+            None => self.shared.ledger(|ledger| ledger.dropped(reason, 1)),
+        }
+        self.shared.control(|machine| machine.handlers_done(ticket));
+    }
+
+    fn unusable(&self, reason: DropReason, count: u64) {
+        tracing::warn!(
+            "dropped {count} unusable message(s) from the worker: {}",
+            reason.as_str()
+        );
+        self.shared
+            .control(|machine| machine.message_dropped(reason, count));
+        self.shared
+            .ledger(|ledger| ledger.bad_message(reason.as_str(), count));
+    }
+}

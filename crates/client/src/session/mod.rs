@@ -1,0 +1,396 @@
+//! One stream to one worker: handlers, consuming, closing.
+//! Not here: what happens on the session's own threads (`driver`, `upload`, `decode`, `dispatch`).
+
+mod connect;
+mod decode;
+mod dispatch;
+mod driver;
+mod handlers;
+mod intake;
+mod ledger;
+mod life;
+mod pipeline;
+mod queue;
+mod shared;
+mod upload;
+mod verdict;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use framewire_media::Frame;
+use framewire_protocol::FrameId;
+use framewire_protocol::message::VideoMetadata;
+use framewire_protocol::session::FrameTicket;
+
+use crate::client::ApiKeyTransport;
+use crate::error::{SessionError, Step, WaitError};
+use crate::http::ApiUrl;
+use crate::json::{Json, Outputs};
+use crate::options::ClientOptions;
+use crate::request::Plan;
+use crate::session::connect::Launch;
+use crate::session::life::{Started, closed_result};
+use crate::session::queue::Next;
+use crate::session::shared::Shared;
+use crate::source::VideoFileSource;
+use crate::stats::SessionStats;
+
+/// Everything a session is made of before it starts.
+pub(crate) struct Blueprint {
+    pub(crate) api: ApiUrl,
+    pub(crate) api_key: Option<String>,
+    pub(crate) transport: ApiKeyTransport,
+    pub(crate) options: ClientOptions,
+    pub(crate) plan: Plan,
+    pub(crate) file: VideoFileSource,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionState {
+    /// Nothing was connected yet.
+    NotStarted,
+    /// Connecting, streaming, or ended and not yet closed.
+    Started,
+    /// Over; it cannot be started again.
+    Closed,
+}
+
+impl SessionState {
+    /// The name the original SDK uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SessionState::NotStarted => "not_started",
+            SessionState::Started => "started",
+            SessionState::Closed => "closed",
+        }
+    }
+}
+
+/// How a stream ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndKind {
+    /// The worker processed everything.
+    Complete,
+    /// The worker stopped because its processing time was used up.
+    ProcessingTimeout,
+    /// The session was closed from this side.
+    Closed,
+}
+
+/// The end of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// How it ended.
+    pub kind: EndKind,
+    /// The worker's reason, when it gave one.
+    pub termination_reason: Option<String>,
+}
+
+/// A frame for its consumer. Cloning is cheap; pixels are shared.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FrameEvent {
+    /// The picture, BGR.
+    pub frame: Frame,
+    /// What the worker says about it; none when its message had none that could be read.
+    pub metadata: Option<VideoMetadata>,
+    /// Model mode: the predictions of this frame, exactly as received.
+    pub data: Option<Json>,
+}
+
+impl FrameEvent {
+    /// The frame's id, if the worker gave one.
+    pub fn frame_id(&self) -> Option<FrameId> {
+        self.metadata.as_ref().map(|metadata| metadata.frame_id)
+    }
+}
+
+/// A stream to a worker. Made by [`Client::stream`](crate::Client::stream); connects on first use of [`run`](Self::run),
+/// [`wait`](Self::wait) or [`frames`](Self::frames), and cannot be restarted.
+///
+/// All methods take `&self` and may be called from any thread. Data and error handlers run on a thread of the session, in
+/// order, whether or not anybody consumes frames; frame handlers run inside [`run`](Self::run). A handler that panics is
+/// logged and counted, and the session goes on. Dropping the session closes it.
+///
+/// In batch mode nothing is lost however slow handlers and consumers are: the worker is told to wait. In realtime mode the
+/// newest frame wins, and what it replaces is counted in [`SessionStats`].
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    launch: Mutex<Option<Launch>>,
+}
+
+/// Closes a session from elsewhere: another thread, a handler, a signal handler's thread. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Closer {
+    shared: Arc<Shared>,
+}
+
+impl Session {
+    pub(crate) fn new(blueprint: Blueprint) -> Self {
+        let Blueprint {
+            api,
+            api_key,
+            transport,
+            options,
+            plan,
+            file,
+        } = blueprint;
+        Session {
+            shared: Arc::new(Shared::new(plan, options)),
+            launch: Mutex::new(Some(Launch {
+                api,
+                api_key,
+                transport,
+                file,
+            })),
+        }
+    }
+
+    /// Adds a frame handler. Frame handlers run inside [`run`](Self::run), in order of registration, on its thread.
+    pub fn on_frame(&self, handler: impl FnMut(&FrameEvent) + Send + 'static) {
+        self.shared.handlers.add_frame(handler);
+    }
+
+    /// Adds a handler for one output, pictures included. Called only for results that have it.
+    pub fn on_data(
+        &self,
+        field: impl Into<String>,
+        handler: impl FnMut(&Json, Option<&VideoMetadata>) + Send + 'static,
+    ) {
+        self.shared.handlers.add_field(field.into(), handler);
+    }
+
+    /// Sets the handler for whole results; the last one set wins. Called for every result, with `None` when it has no
+    /// outputs; outputs that travel as frames are left out.
+    pub fn on_any_data(
+        &self,
+        handler: impl FnMut(Option<&Outputs>, Option<&VideoMetadata>) + Send + 'static,
+    ) {
+        self.shared.handlers.set_any(handler);
+    }
+
+    /// Adds a handler for errors of single frames. Errors that end the session are returned to whoever consumes it.
+    pub fn on_error(
+        &self,
+        handler: impl FnMut(&[String], Option<&VideoMetadata>) + Send + 'static,
+    ) {
+        self.shared.handlers.add_error(handler);
+    }
+
+    /// Streams until the end, calling frame handlers on this thread; blocks, and closes the session on every way out.
+    ///
+    /// When the session is closed meanwhile, at most the current frame is finished and the result is
+    /// [`EndKind::Closed`].
+    ///
+    /// # Errors
+    /// The start failed, the stream ended with an error (frames received before it are delivered first), or the session
+    /// was closed before the call.
+    pub fn run(&self) -> Result<Ended, SessionError> {
+        let _closing = CloseOnExit(&self.shared);
+        if self.start(None)? == Started::Closed {
+            return closed_result(None);
+        }
+        loop {
+            match self.shared.next_frame(None) {
+                Next::Frame(event, ticket) => {
+                    self.shared.handlers.call_frame(&event);
+                    self.shared.consumed(ticket);
+                }
+                Next::End(result) => return result,
+                Next::Timeout => {}
+            }
+        }
+    }
+
+    /// Streams until the end, taking frames and throwing them away; frame handlers are not called. Blocks for at most
+    /// `timeout`, counted over the whole call, start included. Does not close the session.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`], or what [`run`](Self::run) would return.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Ended, WaitError> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let late = || WaitError::Timeout(timeout.unwrap_or_default());
+        match self.start(deadline)? {
+            Started::Yes => {}
+            Started::Closed => return Ok(closed_result(None)?),
+            Started::Timeout => return Err(late()),
+        }
+        loop {
+            // Also between frames: a stream that never pauses must not outlast the deadline.
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(late());
+            }
+            match self.shared.next_frame(deadline) {
+                Next::Frame(_, ticket) => self.shared.consumed(ticket),
+                Next::End(result) => return Ok(result?),
+                Next::Timeout => return Err(late()),
+            }
+        }
+    }
+
+    /// Iterates over the frames; the session starts with the first `next`. A frame counts as handled when the next one is
+    /// asked for. Ends with the stream or when the session is closed; an error is the last item. Does not close the
+    /// session and does not call frame handlers.
+    pub fn frames(&self) -> Frames<'_> {
+        Frames {
+            session: self,
+            in_hand: None,
+            over: false,
+        }
+    }
+
+    /// The original SDK's name of [`frames`](Self::frames).
+    pub fn video(&self) -> Frames<'_> {
+        self.frames()
+    }
+
+    /// Closes the session, also while it is starting. Returns when everything is released, at the latest after
+    /// [`ClientOptions::shutdown_timeout`]; at once when called from a data, error or progress handler. Calling it again
+    /// does no harm.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Another name of [`close`](Self::close).
+    pub fn stop(&self) {
+        self.close();
+    }
+
+    /// A handle that closes the session from elsewhere.
+    pub fn closer(&self) -> Closer {
+        Closer {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Where the session is in its life.
+    pub fn state(&self) -> SessionState {
+        self.shared.session_state()
+    }
+
+    /// A snapshot of the figures; cheap, at any time.
+    pub fn stats(&self) -> SessionStats {
+        self.shared.stats()
+    }
+
+    fn start(&self, deadline: Option<Instant>) -> Result<Started, SessionError> {
+        self.shared.ensure_started(deadline, || self.launch())
+    }
+
+    fn launch(&self) -> Result<(), SessionError> {
+        let launch = self
+            .launch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(launch) = launch else {
+            return Err(SessionError::Closed);
+        };
+        let local = |error: std::io::Error| SessionError::Local {
+            step: Step::Source,
+            reason: error.to_string(),
+        };
+        self.shared
+            .spawn("framewire-dispatch", dispatch::run)
+            .map_err(local)?;
+        for _ in 0..DECODERS {
+            let decode = |shared: &Arc<Shared>| shared.pipeline.work(|job| job.work(&shared.pool));
+            self.shared
+                .spawn("framewire-decode", decode)
+                .map_err(local)?;
+        }
+        self.shared
+            .spawn("framewire-session", move |shared| {
+                driver::run(shared, launch)
+            })
+            .map_err(local)
+    }
+}
+
+/// Threads that decode pictures. Two keep up with anything one worker sends and leave the rest to the user.
+const DECODERS: usize = 2;
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.state() == SessionState::Started {
+            tracing::warn!("a session was dropped without being closed; closing it");
+        }
+        self.close();
+    }
+}
+
+impl Closer {
+    /// Closes the session; see [`Session::close`].
+    pub fn close(&self) {
+        self.shared.close();
+    }
+}
+
+struct CloseOnExit<'a>(&'a Shared);
+
+impl Drop for CloseOnExit<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Iterator over the frames of a session; see [`Session::frames`].
+#[derive(Debug)]
+pub struct Frames<'a> {
+    session: &'a Session,
+    in_hand: Option<FrameTicket>,
+    over: bool,
+}
+
+impl Frames<'_> {
+    fn done_with_last(&mut self) {
+        if let Some(ticket) = self.in_hand.take() {
+            self.session.shared.consumed(ticket);
+        }
+    }
+
+    fn end(&mut self, error: Option<SessionError>) -> Option<Result<FrameEvent, SessionError>> {
+        self.over = true;
+        error.map(Err)
+    }
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Result<FrameEvent, SessionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.done_with_last();
+        if self.over {
+            return None;
+        }
+        match self.session.start(None) {
+            Ok(Started::Yes) => {}
+            Ok(_) => return self.end(None),
+            Err(error) => return self.end(Some(error)),
+        }
+        loop {
+            match self.session.shared.next_frame(None) {
+                Next::Frame(event, ticket) => {
+                    self.in_hand = Some(ticket);
+                    return Some(Ok(event));
+                }
+                Next::End(result) => return self.end(result.err()),
+                Next::Timeout => {}
+            }
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Frames<'_> {}
+
+impl Drop for Frames<'_> {
+    fn drop(&mut self) {
+        self.done_with_last();
+    }
+}

@@ -1,0 +1,142 @@
+//! The way of a frame from the dispatcher to its consumer, and the end that every consumer sees.
+//! Not here: the policy of a full queue, which is the protocol crate's.
+
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use framewire_protocol::queue::{Pop, Push};
+use framewire_protocol::session::{FrameDrop, FrameTicket};
+
+use crate::error::SessionError;
+use crate::session::ledger::Closing;
+use crate::session::life::closed_result;
+use crate::session::shared::{Shared, lock};
+use crate::session::{Ended, FrameEvent};
+use crate::stats::DropReason;
+
+/// A frame on its way to a consumer.
+#[derive(Debug)]
+pub(crate) struct QueuedFrame {
+    pub(crate) event: FrameEvent,
+    pub(crate) ticket: FrameTicket,
+    pub(crate) arrived: Instant,
+}
+
+impl QueuedFrame {
+    pub(super) fn bytes(&self) -> usize {
+        self.event.frame.width() as usize * self.event.frame.height() as usize * 3
+    }
+}
+
+/// What a consumer gets. Returned and taken apart at once, so the size of the rare variants does not matter.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing would cost an allocation for each frame"
+)]
+pub(crate) enum Next {
+    Frame(FrameEvent, FrameTicket),
+    End(Result<Ended, SessionError>),
+    Timeout,
+}
+
+impl Shared {
+    /// Hands a frame to the consumer's queue; blocks while it is full in batch mode.
+    pub(crate) fn enqueue(&self, mut frame: QueuedFrame) {
+        let bytes = frame.bytes();
+        let mut overflow = Vec::new();
+        let mut state = lock(&self.state);
+        let refused = loop {
+            let heavy = state.queued_bytes + bytes > self.options.frame_queue_bytes
+                && !state.queue.is_empty();
+            if heavy && !state.queue.is_ended() {
+                if self.plan.realtime {
+                    if let Pop::Item(oldest) = state.queue.pop() {
+                        state.queued_bytes -= oldest.bytes();
+                        overflow.push(oldest);
+                    }
+                    continue;
+                }
+            } else {
+                match state.queue.push(frame) {
+                    Push::Stored => {
+                        state.queued_bytes += bytes;
+                        break None;
+                    }
+                    Push::Replaced(oldest) => {
+                        state.queued_bytes = state.queued_bytes + bytes - oldest.bytes();
+                        overflow.push(oldest);
+                        break None;
+                    }
+                    Push::Ended(back) => break Some(back),
+                    Push::Full(back) => frame = back,
+                }
+            }
+            // Lossless and full: the consumer or the end wakes us.
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(state);
+        self.changed.notify_all();
+        if let Some(frame) = refused {
+            self.drop_frame(frame.ticket, FrameDrop::Closed, DropReason::Closed);
+        }
+        for frame in overflow {
+            self.drop_frame(
+                frame.ticket,
+                FrameDrop::Overflow,
+                DropReason::HandlerTooSlow,
+            );
+        }
+    }
+
+    pub(crate) fn drop_frame(&self, ticket: FrameTicket, why: FrameDrop, reason: DropReason) {
+        lock(&self.ledger).dropped(reason, 1);
+        self.control(|machine| machine.frame_dropped(ticket, why));
+    }
+
+    /// The consumer is done with a frame.
+    pub(crate) fn consumed(&self, ticket: FrameTicket) {
+        self.control(|machine| machine.frame_consumed(ticket));
+    }
+
+    /// Takes the next frame or the end; frames received before the end come first.
+    pub(crate) fn next_frame(&self, deadline: Option<Instant>) -> Next {
+        let mut state = lock(&self.state);
+        loop {
+            if state.closed {
+                return Next::End(closed_result(state.ended.as_ref()));
+            }
+            if let Pop::Item(frame) = state.queue.pop() {
+                state.queued_bytes -= frame.bytes();
+                drop(state);
+                self.changed.notify_all();
+                let arrived = self.plan.realtime.then_some(frame.arrived);
+                lock(&self.ledger).delivered(Instant::now(), arrived);
+                return Next::Frame(frame.event, frame.ticket);
+            }
+            if let Some(result) = &state.ended {
+                let result = result.clone();
+                drop(state);
+                lock(&self.ledger).close(Instant::now(), Closing::Drained);
+                return Next::End(result);
+            }
+            let Some(guard) = self.wait(state, deadline) else {
+                return Next::Timeout;
+            };
+            state = guard;
+        }
+    }
+
+    /// Everything received was dispatched: consumers may see the end now.
+    pub(crate) fn finish(&self) {
+        let result = self.verdict();
+        let mut state = lock(&self.state);
+        state.ended.get_or_insert(result);
+        state.queue.end();
+        drop(state);
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,264 @@
+//! What the threads of one session share: life, frame queue, protocol machine, books.
+//! Not here: the threads themselves. No lock is held while user code runs.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::ThreadId;
+use std::time::Instant;
+
+use framewire_media::FramePool;
+use framewire_protocol::FrameId;
+use framewire_protocol::message::ack_text;
+use framewire_protocol::queue::{DeliveryQueue, QueuePolicy};
+use framewire_protocol::session::{self as machine, Input, Output};
+use framewire_transport::DataChannel;
+use tokio::sync::Notify;
+
+use crate::error::SessionError;
+use crate::options::ClientOptions;
+use crate::request::Plan;
+use crate::session::Ended;
+use crate::session::decode::{Done, Job};
+use crate::session::handlers::Handlers;
+use crate::session::ledger::Ledger;
+use crate::session::pipeline::{Limits, Pipeline};
+use crate::session::queue::QueuedFrame;
+use crate::session::upload::UploadMeter;
+use crate::session::verdict::verdict;
+use crate::stats::SessionStats;
+
+/// Decoded pictures kept ahead of the dispatcher, beside the frame queue.
+const DECODED_AHEAD: usize = 4;
+
+/// How far the start is.
+#[derive(Debug, Clone)]
+pub(super) enum Start {
+    Not,
+    Running,
+    Done(Result<(), SessionError>),
+}
+
+/// Life and frame queue; guarded by one lock because consumers wait for both.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) start: Start,
+    pub(super) closed: bool,
+    pub(super) ended: Option<Result<Ended, SessionError>>,
+    pub(super) queue: DeliveryQueue<QueuedFrame>,
+    pub(super) queued_bytes: usize,
+    /// Threads of this session; they must not wait for their own end.
+    pub(super) threads: Vec<ThreadId>,
+    /// Spawned and not yet finished.
+    pub(super) alive: usize,
+}
+
+/// The protocol machine and what it asks the session thread to do.
+#[derive(Debug)]
+struct Control {
+    machine: machine::Session,
+    agenda: VecDeque<Output>,
+    /// The typed reason of the first failure.
+    failure: Option<SessionError>,
+    early_ack: Option<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) state: Mutex<State>,
+    /// Wakes whoever waits for something in `state`.
+    pub(super) changed: Condvar,
+    control: Mutex<Control>,
+    /// Wakes the session thread.
+    pub(crate) attention: Notify,
+    results_channel: OnceLock<DataChannel>,
+    pub(super) ledger: Mutex<Ledger>,
+    pub(crate) pipeline: Pipeline<Job, Done>,
+    pub(crate) handlers: Handlers,
+    pub(crate) upload: UploadMeter,
+    pub(crate) pool: FramePool,
+    pub(crate) plan: Plan,
+    pub(crate) options: ClientOptions,
+}
+
+impl Shared {
+    pub(crate) fn new(plan: Plan, options: ClientOptions) -> Self {
+        let limits = machine::StepLimits::default()
+            // The client's own deadlines come first and give better errors; these are the net below.
+            .with(
+                machine::Step::Gathering,
+                options.gather_timeout.max(options.reach_timeout) * 2,
+            )
+            .with(machine::Step::Signalling, options.signalling_timeout * 2)
+            .with(machine::Step::Connecting, options.connect_timeout * 2)
+            .with(machine::Step::Opening, options.connect_timeout)
+            .with(machine::Step::Uploading, options.upload_stall_timeout)
+            .with(machine::Step::FirstResult, options.initial_frame_timeout);
+        let config = machine::SessionConfig::new(plan.realtime)
+            .with_frame_outputs(plan.picture_names.clone())
+            .with_upload()
+            .with_limits(limits)
+            .with_lost_after(options.lost_after);
+        let policy = if plan.realtime {
+            QueuePolicy::NewestWins
+        } else {
+            QueuePolicy::Lossless
+        };
+        let pipeline = Limits {
+            items: options.result_queue,
+            bytes: options.result_queue_bytes,
+            ahead: DECODED_AHEAD.min(options.result_queue),
+        };
+        Shared {
+            state: Mutex::new(State {
+                start: Start::Not,
+                closed: false,
+                ended: None,
+                queue: DeliveryQueue::new(options.frame_queue, policy),
+                queued_bytes: 0,
+                threads: Vec::new(),
+                alive: 0,
+            }),
+            changed: Condvar::new(),
+            control: Mutex::new(Control {
+                machine: machine::Session::new(config),
+                agenda: VecDeque::new(),
+                failure: None,
+                early_ack: None,
+            }),
+            attention: Notify::new(),
+            results_channel: OnceLock::new(),
+            ledger: Mutex::default(),
+            pipeline: Pipeline::new(pipeline),
+            handlers: Handlers::default(),
+            upload: UploadMeter::default(),
+            pool: FramePool::default(),
+            plan,
+            options,
+        }
+    }
+
+    /// Tells the machine something and does, or queues, what it asks for.
+    pub(crate) fn control<T>(&self, tell: impl FnOnce(&mut machine::Session) -> T) -> T {
+        let mut control = lock(&self.control);
+        let result = tell(&mut control.machine);
+        self.follow(&mut control);
+        result
+    }
+
+    pub(crate) fn input(&self, input: Input) {
+        self.control(|machine| machine.handle(Instant::now(), input));
+    }
+
+    /// Ends the session with this error, unless it ended before.
+    pub(crate) fn fail(&self, error: SessionError) {
+        let mut control = lock(&self.control);
+        let text = error.to_string();
+        control.failure.get_or_insert(error);
+        control.machine.handle(Instant::now(), Input::Failed(text));
+        self.follow(&mut control);
+    }
+
+    /// Next thing for the session thread to do.
+    pub(crate) fn take_agenda(&self) -> Option<Output> {
+        lock(&self.control).agenda.pop_front()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        lock(&self.control).machine.end().is_some()
+    }
+
+    /// Acknowledges the first frame on arrival. An original paces only after the first acknowledgement; without this one a
+    /// slow first handler would let it run away and give frames up.
+    pub(crate) fn start_pacing(&self, frame: FrameId) {
+        let mut control = lock(&self.control);
+        if !control.machine.is_batch() || frame.0 == 0 || control.early_ack.is_some() {
+            return;
+        }
+        let text = ack_text(frame);
+        self.send_text(&text);
+        control.early_ack = Some(text);
+    }
+
+    pub(crate) fn set_results_channel(&self, channel: DataChannel) {
+        // A second channel of that name changes nothing.
+        let _ = self.results_channel.set(channel);
+    }
+
+    fn follow(&self, control: &mut Control) {
+        let mut attention = false;
+        while let Some(output) = control.machine.poll() {
+            match output {
+                Output::SendText(text) if control.early_ack.as_ref() == Some(&text) => {}
+                // Under the lock, so that acknowledgements leave in order; sending never blocks.
+                Output::SendText(text) => self.send_text(&text),
+                other => {
+                    control.agenda.push_back(other);
+                    attention = true;
+                }
+            }
+        }
+        if attention {
+            self.attention.notify_one();
+        }
+    }
+
+    fn send_text(&self, text: &str) {
+        if let Some(channel) = self.results_channel.get()
+            && let Err(error) = channel.send_text(text.to_owned())
+        {
+            // The connection is ending; its end is reported as an event.
+            tracing::debug!("an acknowledgement was not sent: {error}");
+        }
+    }
+
+    /// How the session ended, by the machine.
+    pub(crate) fn verdict(&self) -> Result<Ended, SessionError> {
+        let control = lock(&self.control);
+        verdict(control.machine.end(), control.failure.as_ref())
+    }
+
+    pub(crate) fn ledger<T>(&self, write: impl FnOnce(&mut Ledger) -> T) -> T {
+        write(&mut lock(&self.ledger))
+    }
+
+    pub(crate) fn stats(&self) -> SessionStats {
+        let now = Instant::now();
+        let mut stats = lock(&self.ledger).snapshot(now);
+        stats.handler_panics = self.handlers.panics();
+        stats.upload = self.upload.snapshot(now);
+        stats
+    }
+
+    /// Waits for a change of `state`; `None` when the deadline passed.
+    pub(super) fn wait<'a>(
+        &self,
+        guard: MutexGuard<'a, State>,
+        deadline: Option<Instant>,
+    ) -> Option<MutexGuard<'a, State>> {
+        match deadline {
+            None => Some(
+                self.changed
+                    .wait(guard)
+                    .unwrap_or_else(PoisonError::into_inner),
+            ),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return None;
+                }
+                Some(
+                    self.changed
+                        .wait_timeout(guard, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0,
+                )
+            }
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks runs foreign code, so a poisoned one still holds consistent data.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

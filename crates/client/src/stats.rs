@@ -1,0 +1,226 @@
+//! Figures of a session and how they are collected.
+//! Not here: deciding what is dropped; whoever drops says why.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Why frames were not delivered. [`as_str`](DropReason::as_str) is the name in the binary's summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Realtime only: a newer frame replaced it before the consumer was ready.
+    HandlerTooSlow,
+    /// Its message or picture could not be decoded.
+    Undecodable,
+    /// The result held no picture although one was asked for.
+    NoPicture,
+    /// Its message never arrived.
+    Network,
+    /// The session was closed before it was delivered.
+    Closed,
+}
+
+impl DropReason {
+    /// The name used in summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DropReason::HandlerTooSlow => "handler_too_slow",
+            DropReason::Undecodable => "undecodable",
+            DropReason::NoPicture => "no_picture",
+            DropReason::Network => "network",
+            DropReason::Closed => "closed",
+        }
+    }
+}
+
+/// Frames by fate. `produced == delivered + sum(dropped) + in_flight`, and `in_flight` is 0 once the session is over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FrameCounts {
+    /// Highest frame id the worker announced.
+    pub produced: u64,
+    /// Frames handed to a handler, an iterator or `wait`. When no pictures were asked for: results dispatched.
+    pub delivered: u64,
+    /// Frames not delivered, by reason.
+    pub dropped: BTreeMap<DropReason, u64>,
+    /// Announced and still under way.
+    pub in_flight: u64,
+}
+
+/// Percentiles of a latency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct LatencySummary {
+    /// Median.
+    pub p50: Duration,
+    /// 95th percentile.
+    pub p95: Duration,
+    /// 99th percentile.
+    pub p99: Duration,
+    /// Number of measurements.
+    pub n: u64,
+}
+
+/// State of the upload.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct UploadStats {
+    /// File bytes handed to the channel so far.
+    pub bytes: u64,
+    /// Size of the file; 0 before it is known.
+    pub total_bytes: u64,
+    /// From the first chunk until now, or until all bytes had left for the network.
+    pub elapsed: Duration,
+    /// Whether everything was handed over.
+    pub complete: bool,
+}
+
+impl UploadStats {
+    /// Bytes per second; none before anything was sent.
+    pub fn rate(&self) -> Option<f64> {
+        (self.bytes > 0 && !self.elapsed.is_zero())
+            .then(|| self.bytes as f64 / self.elapsed.as_secs_f64())
+    }
+}
+
+/// A snapshot of a session's figures.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// Frames by fate.
+    pub frames: FrameCounts,
+    /// Result messages dispatched to handlers.
+    pub results: u64,
+    /// Per-frame error texts the worker reported.
+    pub errors: u64,
+    /// Messages that could not be used, by reason. They cost frames only if their frame never came otherwise.
+    pub bad_messages: BTreeMap<&'static str, u64>,
+    /// Handlers that panicked; each is logged and the session goes on.
+    pub handler_panics: u64,
+    /// Frames delivered per second, first to last; none before the second one.
+    pub fps: Option<f64>,
+    /// Since the source was ready, until now or the end.
+    pub elapsed: Duration,
+    /// From the ready source to open channels.
+    pub connect: Option<Duration>,
+    /// From the ready source to the first delivered frame.
+    pub first_frame: Option<Duration>,
+    /// Realtime only: from the arrival of a frame's message to its delivery.
+    pub latency: Option<LatencySummary>,
+    /// The upload.
+    pub upload: UploadStats,
+}
+
+/// Counts durations in logarithmic classes (64 for each doubling: at most 1.6 % off) in fixed memory.
+#[derive(Debug)]
+pub(crate) struct Histogram {
+    classes: Vec<u64>,
+    n: u64,
+}
+
+const PER_DOUBLING: u32 = 64;
+/// Covers 1 µs to 2^34 µs, about 4.8 hours; longer ones count as that.
+const DOUBLINGS: u32 = 34;
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Histogram {
+            classes: vec![0; (PER_DOUBLING * (DOUBLINGS + 1)) as usize],
+            n: 0,
+        }
+    }
+}
+
+impl Histogram {
+    pub(crate) fn record(&mut self, value: Duration) {
+        let class = class_of(u64::try_from(value.as_micros()).unwrap_or(u64::MAX))
+            .min(self.classes.len() - 1);
+        self.classes[class] += 1;
+        self.n += 1;
+    }
+
+    pub(crate) fn summary(&self) -> Option<LatencySummary> {
+        (self.n > 0).then(|| LatencySummary {
+            p50: self.percentile(0.50),
+            p95: self.percentile(0.95),
+            p99: self.percentile(0.99),
+            n: self.n,
+        })
+    }
+
+    fn percentile(&self, share: f64) -> Duration {
+        let rank = ((self.n as f64 * share).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (class, count) in self.classes.iter().enumerate() {
+            seen += count;
+            if seen >= rank {
+                return Duration::from_micros(middle_of(class));
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+/// Values below 64 have a class each; above, each doubling is cut into 64.
+fn class_of(micros: u64) -> usize {
+    if micros < u64::from(PER_DOUBLING) {
+        return micros as usize;
+    }
+    let doubling = micros.ilog2() - PER_DOUBLING.ilog2();
+    let within = (micros >> doubling) - u64::from(PER_DOUBLING);
+    ((doubling + 1) * PER_DOUBLING) as usize + within as usize
+}
+
+fn middle_of(class: usize) -> u64 {
+    let class = class as u64;
+    let per = u64::from(PER_DOUBLING);
+    if class < per {
+        return class;
+    }
+    let doubling = class / per - 1;
+    let low = (per + class % per) << doubling;
+    low + (1 << doubling) / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_within_two_percent() {
+        let mut histogram = Histogram::default();
+        for micros in 1..=100_000 {
+            histogram.record(Duration::from_micros(micros));
+        }
+        let summary = histogram.summary().unwrap();
+        assert_eq!(summary.n, 100_000);
+        for (found, expected) in [
+            (summary.p50, 50_000.0),
+            (summary.p95, 95_000.0),
+            (summary.p99, 99_000.0),
+        ] {
+            let off = (found.as_micros() as f64 - expected).abs() / expected;
+            assert!(off < 0.02, "{found:?} for {expected} µs");
+        }
+    }
+
+    #[test]
+    fn extremes_fit_and_nothing_is_nothing() {
+        let mut histogram = Histogram::default();
+        assert!(histogram.summary().is_none());
+        histogram.record(Duration::ZERO);
+        histogram.record(Duration::MAX);
+        assert_eq!(histogram.summary().unwrap().n, 2);
+    }
+
+    #[test]
+    fn upload_rate_needs_bytes_and_time() {
+        assert_eq!(UploadStats::default().rate(), None);
+        let stats = UploadStats {
+            bytes: 10,
+            elapsed: Duration::from_secs(2),
+            ..UploadStats::default()
+        };
+        assert_eq!(stats.rate(), Some(5.0));
+    }
+}
