@@ -47,11 +47,11 @@ pub fn gunzip_bounded(stream: &[u8], limit: usize) -> Result<Vec<u8>, GunzipErro
         return Err(GunzipError::Corrupt);
     };
     let len = u32::from_le_bytes(*trailer) as usize;
-    if len > limit {
-        return Err(GunzipError::TooLarge { len, limit });
-    }
     if len > stream.len().saturating_mul(MAX_DEFLATE_RATIO) {
         return Err(GunzipError::Corrupt);
+    }
+    if len > limit {
+        return Err(GunzipError::TooLarge { len, limit });
     }
     let mut body = vec![0; len];
     match Decompressor::new().gzip_decompress(stream, &mut body) {

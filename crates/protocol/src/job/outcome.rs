@@ -21,6 +21,15 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// A completion without anything to report.
+    pub fn new(last_frame: FrameId) -> Self {
+        Completion {
+            last_frame,
+            termination_reason: None,
+            errors: Vec::new(),
+        }
+    }
+
     /// Frame id of the chunk header: one past the last processed frame.
     pub fn header_frame(&self) -> FrameId {
         self.last_frame.next()
