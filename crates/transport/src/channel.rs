@@ -86,7 +86,7 @@ impl DataChannel {
     }
 
     /// Queues a binary message. Never blocks and copies nothing. Fails when the channel is not open, the message
-    /// is larger than the peer accepts, or the queue would exceed [`MAX_QUEUED_BYTES`].
+    /// is empty or larger than the peer accepts, or the queue would exceed [`MAX_QUEUED_BYTES`].
     pub fn send(&self, data: Bytes) -> Result<(), SendError> {
         self.push(Outgoing { data, text: false })
     }
@@ -138,6 +138,9 @@ impl DataChannel {
     }
 
     fn push(&self, message: Outgoing) -> Result<(), SendError> {
+        if message.data.is_empty() {
+            return Err(SendError::Empty);
+        }
         let (len, max) = (message.data.len(), self.max_message_size());
         if len > max {
             return Err(SendError::TooLarge { len, max });
