@@ -164,18 +164,19 @@ impl Names {
 fn link(definition: Definition) -> Result<Plan, CompileError> {
     let names = Names::of(&definition);
     let order = order(&definition.steps)?;
-    let outputs = definition
-        .outputs
-        .iter()
-        .map(|output| link_output(output, &names))
-        .collect::<Result<_, _>>()?;
     let mut steps: Vec<_> = definition.steps.into_iter().map(Some).collect();
     let steps = order.into_iter().map(|index| {
         let step = steps[index].take().expect("the order names each step once");
         link_step(step, &names)
     });
+    let steps = steps.collect::<Result<_, _>>()?;
+    let outputs = definition
+        .outputs
+        .iter()
+        .map(|output| link_output(output, &names))
+        .collect::<Result<_, _>>()?;
     Ok(Plan {
-        steps: steps.collect::<Result<_, _>>()?,
+        steps,
         inputs: definition.inputs,
         outputs,
         slots: names.slots,

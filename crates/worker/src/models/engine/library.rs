@@ -53,7 +53,7 @@ pub(super) fn environment() -> Option<&'static Environment> {
 fn state() -> &'static (RuntimeLibrary, Option<Environment>) {
     STATE.get_or_init(|| {
         let Some(path) = search(&Surroundings::of_this_process()) else {
-            tracing::info!("no ONNX Runtime library found: models run on the built-in engine, about half as fast");
+            tracing::info!("no ONNX Runtime library found: models run on the built-in engine, three to four times slower");
             return (RuntimeLibrary::Absent, None);
         };
         match load(&path) {

@@ -15,7 +15,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
-    /// ONNX Runtime from a shared library found at run time; about twice as fast.
+    /// ONNX Runtime from a shared library found at run time; three to four times as fast.
     OnnxRuntime,
     /// The pure-Rust engine that is always there.
     Rten,
