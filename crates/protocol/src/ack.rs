@@ -33,11 +33,12 @@ pub struct AckWindow {
 }
 
 impl AckWindow {
-    /// `batch`: the request said `webrtc_realtime_processing = false`.
+    /// `batch`: the request said `webrtc_realtime_processing = false`. A window of 0 paces like 1: taken literally it would
+    /// never let the second frame out.
     pub fn new(batch: bool, window: u64) -> Self {
         AckWindow {
             batch,
-            window,
+            window: window.max(1),
             last: 0,
         }
     }
@@ -164,6 +165,9 @@ mod tests {
         assert!(gate.acknowledge(2));
         assert!(gate.allows(FrameId(6)));
         assert_eq!(gate.last(), 2);
+        let mut lockstep = AckWindow::new(true, 0);
+        lockstep.acknowledge(1);
+        assert!(lockstep.allows(FrameId(2)) && !lockstep.allows(FrameId(3)));
         let mut realtime = AckWindow::new(false, 0);
         realtime.acknowledge(1);
         assert!(realtime.allows(FrameId(1_000)));

@@ -243,15 +243,13 @@ impl Job {
     }
 
     fn upload(&mut self, now: Instant, channel: u64, data: Bytes) {
+        let result = self.upload.handle(data);
         if let JobPhase::AwaitingUpload | JobPhase::Uploading = self.phase {
-            let phase = if data.len() > 1 {
-                JobPhase::Uploading
-            } else {
-                self.phase
-            };
+            let known = self.upload.total_chunks().is_some();
+            let phase = if known { JobPhase::Uploading } else { JobPhase::AwaitingUpload };
             self.enter(now, phase, Some(self.config.limits.upload_stall));
         }
-        match self.upload.handle(data) {
+        match result {
             Ok(UploadAction::Echo(data)) => self.out.push_back(JobOutput::Echo { channel, data }),
             Ok(UploadAction::Store {
                 write,
