@@ -1,6 +1,8 @@
 //! Log lines on stderr, as text or JSON.
 //! Not here: what is logged; libraries use `tracing`.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{LogArgs, LogFormat};
@@ -20,6 +22,7 @@ pub(crate) fn init(args: &LogArgs, default_level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let _ = match args.log_format {
         LogFormat::Text => builder.try_init(),

@@ -55,7 +55,7 @@ fn a_dead_host_is_status_3_at_once() {
     let output = run_against(&url, &[]);
     assert_eq!(output.status.code(), Some(3), "{}", last_line(&output));
     assert!(
-        last_line(&output).contains("HTTP"),
+        last_line(&output).contains("no worker at"),
         "{}",
         last_line(&output)
     );

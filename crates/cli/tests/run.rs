@@ -93,7 +93,8 @@ fn boxes_are_drawn_and_keep_the_sources_timing() {
         assert_eq!(output.status.code(), Some(0), "{}", last_line(&output));
     }
     let mut differing = 0;
-    let open = |path| framewire_media::Decoder::open(path, Default::default()).unwrap();
+    let open =
+        |path: &std::path::Path| framewire_media::Decoder::open(path, Default::default()).unwrap();
     let (mut drawn, mut plain, mut source) = (open(&drawn), open(&plain), open(clip().as_ref()));
     while let Some(left) = drawn.next_frame().unwrap() {
         let (right, original) = (
@@ -148,7 +149,7 @@ fn unusable_input_is_status_2_and_named() {
         (&[&missing], "missing.mp4"),
         (&[&empty], "empty"),
         (&[&text], "text.mp4"),
-        (&[&folder], "folder"),
+        (&[&folder], "regular file"),
         (&[&clip, "--workflow", &no_json], "w.json"),
         (&[&clip, "--out-video", &unwritable], "o.mp4"),
         (

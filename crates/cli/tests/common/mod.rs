@@ -8,9 +8,9 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-pub const CLIP_FRAMES: usize = 250;
+pub(crate) const CLIP_FRAMES: usize = 250;
 
-pub fn asset(path: &str) -> String {
+pub(crate) fn asset(path: &str) -> String {
     let asset = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../assets")
         .join(path);
@@ -25,21 +25,22 @@ pub fn asset(path: &str) -> String {
         .to_owned()
 }
 
-pub fn clip() -> String {
+pub(crate) fn clip() -> String {
     asset("video/bikes.mp4")
 }
 
-pub fn framewire() -> Command {
+pub(crate) fn framewire() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framewire"));
     command
         .env("FRAMEWIRE_MODELS", asset("models"))
+        .env("ORT_DYLIB_PATH", asset("lib/libonnxruntime.so"))
         .env_remove("FRAMEWIRE_API_KEY")
         .env_remove("ROBOFLOW_API_KEY");
     command
 }
 
 /// Runs to the end. Callers give jobs that end by themselves; the test runner's own limit is the hang guard.
-pub fn run(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     framewire()
         .arg("run")
         .args(args)
@@ -47,7 +48,7 @@ pub fn run(args: &[&str]) -> Output {
         .expect("the binary starts")
 }
 
-pub fn last_line(output: &Output) -> String {
+pub(crate) fn last_line(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr)
         .lines()
         .last()
@@ -55,11 +56,11 @@ pub fn last_line(output: &Output) -> String {
         .to_owned()
 }
 
-pub fn json_file(path: &Path) -> Value {
+pub(crate) fn json_file(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("the file was written")).expect("it is JSON")
 }
 
-pub fn json_lines(path: &Path) -> Vec<Value> {
+pub(crate) fn json_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("the file was written");
     text.lines()
         .map(|line| serde_json::from_str(line).expect("each line is JSON"))
@@ -67,7 +68,7 @@ pub fn json_lines(path: &Path) -> Vec<Value> {
 }
 
 /// Frames of a video, all of which must decode.
-pub fn count_frames(path: &Path) -> usize {
+pub(crate) fn count_frames(path: &Path) -> usize {
     let mut decoder =
         framewire_media::Decoder::open(path, Default::default()).expect("it is a video");
     let mut frames = 0;
@@ -78,7 +79,7 @@ pub fn count_frames(path: &Path) -> usize {
 }
 
 /// A file with a workflow that crops and runs no model.
-pub fn crop_workflow(folder: &Path) -> PathBuf {
+pub(crate) fn crop_workflow(folder: &Path) -> PathBuf {
     let path = folder.join("crop.json");
     let definition = json!({
         "version": "1.0",
@@ -94,18 +95,19 @@ pub fn crop_workflow(folder: &Path) -> PathBuf {
 }
 
 /// `framewire serve` on a free port; killed when dropped.
-pub struct Serve {
-    pub child: Child,
-    pub url: String,
+pub(crate) struct Serve {
+    pub(crate) child: Child,
+    pub(crate) url: String,
 }
 
 impl Serve {
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut command = framewire();
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(args)
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout is piped"))
@@ -128,7 +130,7 @@ impl Drop for Serve {
 }
 
 /// Waits until `marker` lines came on the child's stdout, then gives the rest of it.
-pub fn after_lines(child: &mut Child, lines: usize) -> impl Read + use<> {
+pub(crate) fn after_lines(child: &mut Child, lines: usize) -> impl Read + use<> {
     let mut reader = BufReader::new(child.stdout.take().expect("stdout is piped"));
     let mut line = String::new();
     for _ in 0..lines {
@@ -141,7 +143,7 @@ pub fn after_lines(child: &mut Child, lines: usize) -> impl Read + use<> {
     reader
 }
 
-pub fn signal(child: &Child, signal: rustix::process::Signal) {
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, signal).expect("the process is there");
 }
