@@ -246,7 +246,11 @@ impl Job {
         let result = self.upload.handle(data);
         if let JobPhase::AwaitingUpload | JobPhase::Uploading = self.phase {
             let known = self.upload.total_chunks().is_some();
-            let phase = if known { JobPhase::Uploading } else { JobPhase::AwaitingUpload };
+            let phase = if known {
+                JobPhase::Uploading
+            } else {
+                JobPhase::AwaitingUpload
+            };
             self.enter(now, phase, Some(self.config.limits.upload_stall));
         }
         match result {
