@@ -1,5 +1,18 @@
 //! Sans-IO wire protocol of framewire: framings, messages, signalling bodies, state machines.
 //! It owns no socket, no clock, no thread and no file; it is told what happened and when, and says what to do.
+//!
+//! | Module | What |
+//! |---|---|
+//! | [`chunk`], [`upload`] | the two binary framings, both directions |
+//! | [`incoming`] | from a message of the `inference` channel to a JSON body, or a counted reason |
+//! | [`message`] | results and control messages, read borrowed, written in both forms |
+//! | [`encoding`] | bounded gunzip, gzip, base64 |
+//! | [`output`], [`ack`], [`queue`] | output modes, pacing, bounded hand-over |
+//! | [`signalling`] | HTTP bodies, errors, ICE server lists |
+//! | [`session`], [`job`] | the state machines of client and worker, each with a complete driving loop in its documentation |
+//!
+//! Driving is the same everywhere: `handle(now, input)`, then `poll()` until it is empty, then sleep until `poll_timeout()` or
+//! the next input. The machines never read a clock; the same inputs give the same outputs.
 #![forbid(unsafe_code)]
 
 #[doc(hidden)]
