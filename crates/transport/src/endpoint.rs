@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::config::{EndpointConfig, IceServer, PeerConfig};
@@ -28,7 +28,10 @@ pub struct Endpoint {
 }
 
 struct Inner {
-    socket: Arc<Socket>,
+    /// The driver's; it closes when the driver ends, whoever still holds a handle.
+    socket: Weak<Socket>,
+    port: u16,
+    ipv6: bool,
     inbox: Arc<Inbox>,
     counters: Arc<EndpointCounters>,
     addresses: Vec<IpAddr>,
@@ -77,7 +80,9 @@ impl Endpoint {
         );
         Ok(Endpoint {
             inner: Arc::new(Inner {
-                socket,
+                port: socket.port(),
+                ipv6: socket.has_ipv6(),
+                socket: Arc::downgrade(&socket),
                 inbox,
                 counters,
                 addresses,
@@ -89,7 +94,7 @@ impl Endpoint {
 
     /// The UDP port, the same for all addresses.
     pub fn local_port(&self) -> u16 {
-        self.inner.socket.port()
+        self.inner.port
     }
 
     /// The addresses offered to peers.
@@ -155,16 +160,23 @@ impl Endpoint {
             .wait_ended(Instant::now() + deadline + Duration::from_secs(1));
     }
 
-    /// Counters so far.
+    /// Counters so far. What belongs to the socket is 0 after a shutdown.
     pub fn stats(&self) -> EndpointStats {
-        let (receive, send) = self.inner.socket.buffer_sizes();
+        let socket = self.inner.socket.upgrade();
+        let (receive, send) = socket.as_ref().map_or((0, 0), |s| s.buffer_sizes());
         EndpointStats {
             peers: self.inner.inbox.peers() as u64,
             receive_buffer: receive as u64,
             send_buffer: send as u64,
-            segments: self.inner.socket.segments() as u64,
+            segments: socket.map_or(0, |s| s.segments() as u64),
             ..self.inner.counters.snapshot()
         }
+    }
+
+    /// Ends without a word to anyone, as a killed process does. For tests.
+    #[doc(hidden)]
+    pub fn __die(&self) {
+        let _ = self.inner.inbox.push(Command::Die);
     }
 
     fn next_id(&self) -> PeerId {
@@ -194,7 +206,7 @@ impl Endpoint {
             }));
         }
         let (send, receive) = mpsc::channel();
-        for server in resolve_servers(servers, self.inner.socket.has_ipv6(), deadline) {
+        for server in resolve_servers(servers, self.inner.ipv6, deadline) {
             let query = Query::new(server, Instant::now(), deadline, send.clone());
             if self.inner.inbox.push(Command::Query(query)).is_err() {
                 break;

@@ -57,5 +57,5 @@ pub use stats::{EndpointStats, PeerStats};
 /// The sans-IO core, for tests that drive it with a virtual clock. No stability promise.
 #[doc(hidden)]
 pub mod __sans_io {
-    pub use crate::core::{Local, PeerCore, Transmit};
+    pub use crate::core::{Local, PeerCore, Received, Sink, Transmit};
 }

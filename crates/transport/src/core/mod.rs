@@ -54,11 +54,11 @@ pub struct Transmit<'a> {
 }
 
 /// Takes datagrams to send.
-pub(crate) type Sink<'a> = dyn FnMut(Transmit<'_>) + 'a;
+pub type Sink<'a> = dyn FnMut(Transmit<'_>) + 'a;
 
 /// What became of a received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Received {
+pub enum Received {
     /// STUN whose integrity holds: its sender is the peer.
     Authentic,
     /// Anything else.
@@ -159,7 +159,7 @@ impl PeerCore {
     }
 
     /// A datagram came from `remote` to our address `local`.
-    pub(crate) fn receive(
+    pub fn receive(
         &mut self,
         now: Instant,
         local: SocketAddr,
@@ -184,10 +184,7 @@ impl PeerCore {
                 Received::Authentic
             }
             Some(Kind::Dtls) => {
-                if self.undrained == 0 && self.hold.is_empty() {
-                    self.room = self.shared.events.has_room();
-                }
-                if self.room && self.hold.is_empty() {
+                if self.has_room(sink) && self.hold.is_empty() {
                     self.feed(now, local, remote, datagram, sink);
                 } else if self.hold.push(datagram) {
                     add(&self.shared.counters.held_datagrams, 1);
@@ -204,7 +201,7 @@ impl PeerCore {
     }
 
     /// The machine at `remote` refused one of our datagrams.
-    pub(crate) fn refused(&mut self, now: Instant, remote: SocketAddr) {
+    pub fn refused(&mut self, now: Instant, remote: SocketAddr) {
         if self.path.is_some_and(|(_, known)| known == remote)
             && let Some(verdict) = self.liveness.refused(now)
         {
@@ -213,7 +210,7 @@ impl PeerCore {
     }
 
     /// Does everything that can be done now.
-    pub(crate) fn turn(&mut self, now: Instant, sink: &mut Sink<'_>) {
+    pub fn turn(&mut self, now: Instant, sink: &mut Sink<'_>) {
         if self.over {
             return;
         }
@@ -261,16 +258,24 @@ impl PeerCore {
             .fold(self.engine_deadline, Instant::min)
     }
 
+    /// Whether the consumer may be given more. Looked up once a batch, which is what the limit can be exceeded by.
+    fn has_room(&mut self, sink: &mut Sink<'_>) -> bool {
+        if self.undrained >= BATCH {
+            self.drain(sink);
+        }
+        if self.undrained == 0 {
+            self.room = self.shared.events.has_room();
+        }
+        self.room
+    }
+
     /// Takes up held datagrams again, as far as the consumer has made room.
     fn release(&mut self, now: Instant, sink: &mut Sink<'_>) {
         let (Some((local, remote)), false) = (self.path, self.hold.is_empty()) else {
             return;
         };
         for _ in 0..RELEASED_PER_TURN {
-            if self.undrained == 0 {
-                self.room = self.shared.events.has_room();
-            }
-            if !self.room {
+            if !self.has_room(sink) {
                 break;
             }
             let Some(datagram) = self.hold.pop() else {

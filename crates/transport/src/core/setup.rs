@@ -20,7 +20,7 @@ use crate::config::{MAX_CHANNELS, PeerConfig};
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
 use crate::ice::stun::Reflexive;
 use crate::peer::PeerId;
-use crate::sdp::{RemoteDescription, Role, refuse_media};
+use crate::sdp::{RemoteDescription, Role, complete, refuse_media};
 use crate::shared::PeerShared;
 
 /// While connected the engine checks the path this often; it is how silence is noticed.
@@ -84,7 +84,7 @@ impl OfferCore {
         let (offer, pending) = api
             .apply()
             .ok_or_else(|| OfferError::Engine("nothing to negotiate".into()))?;
-        let sdp = offer.to_sdp_string();
+        let sdp = complete(&offer.to_sdp_string());
         Ok((
             OfferCore {
                 rtc,
@@ -146,7 +146,7 @@ impl PeerCore {
                 .sdp_api()
                 .accept_offer(offer)
                 .map_err(|e| e.to_string())?;
-            Ok(refuse_media(&answer.to_sdp_string()))
+            Ok(complete(&refuse_media(&answer.to_sdp_string())))
         })?;
         let mut slots = Vec::new();
         for label in &config.channels {

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Release,
     /// End all peers, with so much time to flush.
     Shutdown(Duration),
+    /// Stop where you are.
+    Die,
 }
 
 #[derive(Default)]
@@ -82,7 +84,7 @@ impl Inbox {
         if state.closed {
             return Err(command);
         }
-        state.closed = matches!(command, Command::Shutdown(_));
+        state.closed = matches!(command, Command::Shutdown(_) | Command::Die);
         state.commands.push(command);
         drop(state);
         self.wake();

@@ -56,6 +56,7 @@ pub(crate) struct Driver {
     /// Receive before sleeping: the last receive found something.
     readable: bool,
     stopping: bool,
+    dead: bool,
 }
 
 impl Driver {
@@ -77,12 +78,13 @@ impl Driver {
             queries: Vec::new(),
             readable: true,
             stopping: false,
+            dead: false,
         }
     }
 
     /// Runs until the endpoint is no longer used and its last peer has ended.
     pub(crate) fn run(mut self) {
-        loop {
+        while !self.dead {
             add(&self.counters.turns, 1);
             let now = Instant::now();
             self.take_inbox(now);
@@ -100,7 +102,13 @@ impl Driver {
                 self.sleep();
             }
         }
-        self.inbox.end();
+        let inbox = self.inbox.clone();
+        for slot in self.peers.values() {
+            slot.core.shared().finish(CloseReason::EndpointClosed);
+        }
+        // The socket closes before anyone hears of the end, so that its port is free then.
+        drop(self);
+        inbox.end();
     }
 
     fn take_inbox(&mut self, now: Instant) {
@@ -117,6 +125,7 @@ impl Driver {
                 }
                 Command::Release => self.stopping = true,
                 Command::Shutdown(flush) => self.shutdown(flush),
+                Command::Die => self.dead = true,
             }
         }
         for key in ready {

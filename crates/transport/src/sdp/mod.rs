@@ -7,4 +7,4 @@ mod rewrite;
 
 pub(crate) use candidate::{MdnsCandidate, is_reachable};
 pub(crate) use remote::{RemoteDescription, Role};
-pub(crate) use rewrite::refuse_media;
+pub(crate) use rewrite::{complete, refuse_media};

@@ -1,0 +1,10 @@
+//! Scenarios of peer connections: over a virtual network with virtual time, and over loopback sockets.
+
+mod closing;
+mod connecting;
+mod delivery;
+mod hostile;
+mod liveness;
+mod net;
+mod pressure;
+mod sockets;
