@@ -1,2 +1,32 @@
 //! The inference worker: signalling, sessions, uploads, workflows, models.
+//!
+//! ```no_run
+//! use framewire_worker::{Worker, WorkerConfig};
+//! use std::time::Duration;
+//!
+//! let worker = Worker::start(WorkerConfig::embedded())?;
+//! println!("http://{}", worker.local_addr());
+//! worker.shutdown(Duration::from_secs(5));
+//! # Ok::<(), framewire_worker::StartError>(())
+//! ```
+//!
+//! One HTTP listener takes session requests, one UDP socket carries every session's media, and each session runs on
+//! threads of its own, so that one session's fault stays its own. `docs/worker.md` tells the whole story.
 #![forbid(unsafe_code)]
+
+mod config;
+mod env;
+mod http;
+mod keys;
+mod library;
+mod metrics;
+pub mod models;
+mod session;
+mod settings;
+mod upload;
+mod worker;
+pub mod workflow;
+
+pub use config::{Limits, WorkerConfig};
+pub use env::{EnvError, WorkerEnv};
+pub use worker::{StartError, Worker, WorkerStats};

@@ -1,0 +1,107 @@
+//! `POST /initialise_webrtc_worker`: from a request body to a running session and its answer.
+//! Not the session: it is handed over complete and lives on its own threads.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Extension;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use framewire_protocol::signalling::{Agreement, Answer, RequestError, WorkerRequest};
+use serde_json::Value;
+
+use super::auth::{authorize, request_key};
+use super::errors::{ApiError, json_response};
+use super::read_body;
+use super::sdp_needs::SdpNeeds;
+use crate::session::places::Place;
+use crate::session::{Session, SessionParts};
+use crate::settings::{self, Settings};
+use crate::worker::App;
+use crate::workflow::Workflow;
+
+/// Answers once the session exists, or says why it does not.
+pub(crate) async fn initialise(
+    State(app): State<Arc<App>>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    request: Request,
+) -> Response {
+    match answer(&app, peer, request).await {
+        Ok(body) => json_response(StatusCode::OK, &body),
+        Err(error) => {
+            tracing::info!(?error, "session refused");
+            error.into_response()
+        }
+    }
+}
+
+async fn answer(app: &Arc<App>, peer: SocketAddr, request: Request) -> Result<Value, ApiError> {
+    let headers = request.headers().clone();
+    let body = read_body(app, request).await?;
+    let request = WorkerRequest::parse(&body)?;
+    let key = request_key(
+        &headers,
+        app.config.env.api_key_from_headers,
+        request.api_key.as_ref(),
+    );
+    authorize(&app.keys, key.as_ref())?;
+    let near = is_near(peer, &headers);
+    let settings = Settings::of_request(&app.config, &request, key.is_some(), near)?;
+    let place = app
+        .places
+        .take()
+        .inspect_err(|_| app.metrics.sessions_refused.add(1))?;
+    let app = app.clone();
+    // Compiling, gathering and opening the upload file all block. The task ends by its own limits even when the client
+    // hangs up meanwhile; the session then is never connected and ends by its connect limit.
+    let begun = tokio::task::spawn_blocking(move || begin(&app, &request, settings, place));
+    begun.await.unwrap_or_else(|panic| {
+        tracing::error!(%panic, "starting a session panicked");
+        Err(RequestError::Internal.into())
+    })
+}
+
+/// Everything that may block. The place is free again when anything fails.
+fn begin(
+    app: &App,
+    request: &WorkerRequest,
+    settings: Settings,
+    place: Place,
+) -> Result<Value, ApiError> {
+    SdpNeeds::of(&request.webrtc_offer.sdp).check(&settings.stream_output)?;
+    let definition = settings::definition(&app.library, request, settings.has_key)?;
+    let workflow =
+        Workflow::compile(&definition, &app.models).map_err(|error| ApiError::from(&error))?;
+    settings::check_names(&workflow, request)?;
+    let file = app.store.create().map_err(|error| {
+        tracing::error!(%error, "cannot create an upload file");
+        RequestError::Internal
+    })?;
+    let peer_config = settings.peer_config(&app.config);
+    let answered = app.endpoint.answer(&request.webrtc_offer.sdp, peer_config);
+    let (peer, sdp) = answered.map_err(|error| settings::offer_error(&error))?;
+    let parts = SessionParts {
+        place,
+        peer,
+        job: settings.job(&app.config, Instant::now()),
+        plan: settings.plan(&app.config, request, workflow),
+        file,
+        metrics: app.metrics.clone(),
+        flush: app.config.limits.completion_drain,
+    };
+    Session::spawn(parts).map_err(|error| {
+        tracing::error!(%error, "cannot start a session thread");
+        RequestError::Internal
+    })?;
+    let agreement = request.framewire.as_ref().map(|_| Agreement::default());
+    Ok(Answer::new(sdp, agreement).to_value())
+}
+
+/// Whether the client is on this machine, as far as HTTP can tell: then STUN has nothing to add.
+fn is_near(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    peer.ip().to_canonical().is_loopback()
+        && !proxied.iter().any(|name| headers.contains_key(*name))
+}

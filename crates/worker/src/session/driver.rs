@@ -1,0 +1,322 @@
+//! The session thread: carries events from the transport into the job machine and does what the machine says.
+//! Not the pipeline's work: nothing here decodes, computes or waits for the client.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use framewire_protocol::chunk::{CHUNK_SIZE, split_result};
+use framewire_protocol::job::{Completion, Job, JobEnd, JobInput, JobOutput, JobPhase, JobWarning};
+use framewire_transport::{CloseReason, DataChannel, Peer, PeerEvent};
+use tokio::sync::watch;
+
+use super::control::{Control, number};
+use super::pipeline::{Pipeline, Plan, Shared, Tally};
+use super::places::Place;
+use crate::metrics::Metrics;
+use crate::upload::UploadFile;
+
+/// What the transport has heard nothing for when it says [`PeerEvent::Stalled`].
+const STALLED: Duration = Duration::from_secs(3);
+/// Warnings of one session in the log; the rest is only counted.
+const LOGGED_WARNINGS: u64 = 10;
+
+/// Everything a session is made of.
+pub(crate) struct SessionParts {
+    pub(crate) place: Place,
+    pub(crate) peer: Peer,
+    pub(crate) job: Job,
+    pub(crate) plan: Plan,
+    pub(crate) file: UploadFile,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Longest time the last messages get to leave.
+    pub(crate) flush: Duration,
+}
+
+/// A running session, as its own thread sees it.
+pub(crate) struct Session {
+    peer: Peer,
+    plan: Option<Plan>,
+    file: Option<UploadFile>,
+    flush: Duration,
+    shared: Shared,
+    pipeline: Option<Pipeline>,
+    /// The completion message is queued on it.
+    draining: Option<DataChannel>,
+    warnings: u64,
+    end: Option<JobEnd>,
+    /// How the connection ended, if it did so first.
+    closed: Option<CloseReason>,
+}
+
+impl Session {
+    /// Starts the session's thread. On failure the connection is dropped with the parts.
+    pub(crate) fn spawn(parts: SessionParts) -> io::Result<()> {
+        let span = tracing::info_span!("session", id = parts.place.id());
+        let cut = parts.place.cut_signal();
+        let shared = Shared {
+            control: Arc::new(Control::new(parts.job)),
+            metrics: parts.metrics,
+            tally: Arc::new(Tally::default()),
+            place: Arc::new(parts.place),
+            span,
+        };
+        let session = Session {
+            peer: parts.peer,
+            plan: Some(parts.plan),
+            file: Some(parts.file),
+            flush: parts.flush,
+            shared,
+            pipeline: None,
+            draining: None,
+            warnings: 0,
+            end: None,
+            closed: None,
+        };
+        // Tokio gives the waits of this one thread their timer; nothing else runs on it.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        thread::Builder::new()
+            .name("fw-session".into())
+            .spawn(move || session.run(&runtime, cut))
+            .map(drop)
+    }
+
+    fn run(mut self, runtime: &tokio::runtime::Runtime, cut: watch::Receiver<bool>) {
+        let span = self.shared.span.clone();
+        let _entered = span.enter();
+        let started = Instant::now();
+        self.shared.metrics.sessions_started.add(1);
+        tracing::info!("session started");
+        let drive = AssertUnwindSafe(|| runtime.block_on(self.drive(cut)));
+        let panicked = catch_unwind(drive).is_err();
+        self.shared.control.stop();
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.halt();
+            self.shared
+                .metrics
+                .dropped_slow_workflow
+                .add(pipeline.skipped());
+        }
+        self.log_end(started.elapsed(), panicked);
+    }
+
+    async fn drive(&mut self, mut cut: watch::Receiver<bool>) {
+        let control = self.shared.control.clone();
+        let events = self.peer.events().clone();
+        let mut peer_ended = false;
+        let mut cut_seen = false;
+        loop {
+            let (deadline, phase) = loop {
+                let (output, deadline, phase) = control.poll();
+                match output {
+                    Some(output) => self.act(output),
+                    None => break (deadline, phase),
+                }
+            };
+            if self.end.is_some() {
+                return;
+            }
+            if is_ending(phase) {
+                control.stop();
+                if let Some(pipeline) = &self.pipeline {
+                    pipeline.halt();
+                }
+            }
+            let draining = self.draining.clone();
+            tokio::select! {
+                event = events.recv(), if !peer_ended => match event {
+                    Some(event) => self.event(event),
+                    None => {
+                        peer_ended = true;
+                        control.handle(JobInput::PeerEnded);
+                    }
+                },
+                () = control.outputs_ready() => {}
+                () = drained(draining.as_ref()), if draining.is_some() => {
+                    self.draining = None;
+                    control.handle(JobInput::Drained);
+                }
+                () = sleep_until(deadline), if deadline.is_some() => control.handle(JobInput::Tick),
+                _ = cut.wait_for(|cut| *cut), if !cut_seen => {
+                    cut_seen = true;
+                    control.handle(JobInput::Shutdown);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: PeerEvent) {
+        let control = self.shared.control.clone();
+        match event {
+            PeerEvent::Connected => control.handle(JobInput::Connected),
+            PeerEvent::ChannelOpen(channel) => {
+                let label = channel.label().to_owned();
+                let id = number(&channel);
+                control.add_channel(channel);
+                control.handle(JobInput::ChannelOpen { channel: id, label });
+            }
+            PeerEvent::ChannelClosed(id) => {
+                let channel = u64::from(id.0);
+                control.remove_channel(channel);
+                control.handle(JobInput::ChannelClosed { channel });
+            }
+            PeerEvent::Message { channel, data, .. } => {
+                let channel = u64::from(channel.0);
+                if control.with_job(|job| job.results_channel() == Some(channel)) {
+                    self.shared.metrics.control_messages.add(1);
+                    self.shared.tally.control_messages.add(1);
+                }
+                control.handle(JobInput::Message { channel, data });
+            }
+            PeerEvent::Stalled => control.handle(JobInput::Stalled(STALLED)),
+            PeerEvent::Resumed => control.handle(JobInput::Resumed),
+            PeerEvent::Closed(reason) => {
+                self.closed = Some(reason);
+                control.handle(JobInput::PeerEnded);
+            }
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, output: JobOutput) {
+        let control = self.shared.control.clone();
+        match output {
+            JobOutput::Echo { channel, data } => {
+                if let Some(channel) = control.channel(channel) {
+                    let _ = channel.send(data); // a ping whose answer does not fit is no loss
+                }
+            }
+            JobOutput::Write(write) => self.write(write.offset, &write.data),
+            JobOutput::Start => self.start(),
+            JobOutput::Warning(warning) => self.warn(&warning),
+            JobOutput::Complete(completion) => self.complete(&completion),
+            JobOutput::Close => self.peer.close(self.flush),
+            JobOutput::Ended(end) => self.end = Some(end),
+            _ => {} // the pipeline was woken by the input that changed its gate or its modes
+        }
+    }
+
+    fn write(&mut self, offset: u64, data: &[u8]) {
+        let Some(file) = &mut self.file else {
+            return; // an earlier write failed, or the file is complete
+        };
+        match file.write_at(offset, data) {
+            Ok(()) => {
+                let bytes = data.len() as u64;
+                self.shared.metrics.upload_bytes.add(bytes);
+                self.shared.tally.upload_bytes.add(bytes);
+            }
+            Err(error) => {
+                self.file = None;
+                let error = Some(format!("the worker cannot store the upload: {error}"));
+                self.shared.control.handle(JobInput::SourceEnded { error });
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        let (Some(plan), Some(file)) = (self.plan.take(), self.file.take()) else {
+            return; // the last write failed; the machine knows
+        };
+        tracing::debug!("upload complete");
+        match Pipeline::start(plan, file, &self.shared) {
+            Ok(pipeline) => self.pipeline = Some(pipeline),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the threads of a session");
+                let error = Some("the worker has no thread left for this session".to_owned());
+                self.shared.control.handle(JobInput::SourceEnded { error });
+            }
+        }
+    }
+
+    fn complete(&mut self, completion: &Completion) {
+        let Some(channel) = self.shared.control.results_channel() else {
+            return self.shared.control.handle(JobInput::Drained);
+        };
+        let body = completion.body(chrono::Local::now().naive_local());
+        let frame = completion.header_frame();
+        let sent = split_result(frame, Bytes::from(body), CHUNK_SIZE)
+            .map_err(|error| error.to_string())
+            .and_then(|mut chunks| {
+                chunks.try_for_each(|chunk| channel.send(chunk).map_err(|error| error.to_string()))
+            });
+        if let Err(error) = sent {
+            tracing::warn!(error, "the completion message could not be sent");
+        }
+        self.draining = Some(channel);
+    }
+
+    fn warn(&mut self, warning: &JobWarning) {
+        if matches!(warning, JobWarning::Control(_) | JobWarning::NegativeAck) {
+            self.shared.metrics.control_rejected.add(1);
+            self.shared.tally.control_rejected.add(1);
+        }
+        self.warnings += 1;
+        if self.warnings <= LOGGED_WARNINGS {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    fn log_end(&self, took: Duration, panicked: bool) {
+        let (metrics, tally) = (&self.shared.metrics, &self.shared.tally);
+        let end = match (&self.end, &self.closed) {
+            _ if panicked => "internal error".to_owned(),
+            (Some(JobEnd::PeerLeft), Some(reason)) => reason.to_string(),
+            (Some(end), _) => end.to_string(),
+            (None, _) => "unknown".to_owned(),
+        };
+        let left = matches!(
+            self.closed,
+            None | Some(CloseReason::Remote | CloseReason::Local)
+        );
+        let counter = match &self.end {
+            Some(JobEnd::Done) => &metrics.sessions_completed,
+            Some(JobEnd::PeerLeft) if left => &metrics.sessions_cut_short,
+            Some(JobEnd::Shutdown) => &metrics.sessions_cut_short,
+            _ => &metrics.sessions_failed,
+        };
+        counter.add(1);
+        let skipped = self.pipeline.as_ref().map_or(0, Pipeline::skipped);
+        tracing::info!(
+            end,
+            seconds = took.as_secs_f64(),
+            frames = tally.frames.get(),
+            frame_errors = tally.frame_errors.get(),
+            dropped = tally.dropped.get(),
+            skipped,
+            upload_bytes = tally.upload_bytes.get(),
+            result_bytes = tally.result_bytes.get(),
+            control_messages = tally.control_messages.get(),
+            control_rejected = tally.control_rejected.get(),
+            warnings = self.warnings,
+            "session ended"
+        );
+    }
+}
+
+fn is_ending(phase: JobPhase) -> bool {
+    !matches!(
+        phase,
+        JobPhase::Offered | JobPhase::AwaitingUpload | JobPhase::Uploading | JobPhase::Processing
+    )
+}
+
+async fn drained(channel: Option<&DataChannel>) {
+    match channel {
+        // A channel that closed has drained as far as it ever will.
+        Some(channel) => drop(channel.buffered_at_most(0).await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

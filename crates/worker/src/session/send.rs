@@ -1,0 +1,172 @@
+//! The sending stage: serializes outputs, waits for its turn, cuts the message and feeds the channel.
+//! Not the completion message: the session thread sends that after the last frame.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use framewire_protocol::chunk::{CHUNK_SIZE, ResultChunks, split_result};
+use framewire_protocol::encoding::gzip;
+use framewire_protocol::job::JobInput;
+use framewire_protocol::message::{ResultWriter, write_none_message};
+use framewire_protocol::output::DataOutput;
+use framewire_transport::DataChannel;
+
+use super::control::{Control, Turn};
+use super::pipeline::Tally;
+use super::process::Processed;
+use super::queue::Handoff;
+use crate::metrics::Metrics;
+use crate::workflow::Serializer;
+
+/// How results are sent; fixed for a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SendRules {
+    /// Compress bodies.
+    pub(crate) gzip: bool,
+    /// Buffered bytes above which a chunk waits until only a quarter is left.
+    pub(crate) buffer_limit: usize,
+    /// Longest such wait.
+    pub(crate) timeout: Duration,
+    /// Log what each frame cost.
+    pub(crate) log_latency: bool,
+}
+
+/// One thread of a session.
+pub(crate) struct Send {
+    pub(crate) results: Handoff<Processed>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) serializer: Serializer,
+    pub(crate) rules: SendRules,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tally: Arc<Tally>,
+    /// Why the source ended early; set before its last frame can arrive here.
+    pub(crate) source_error: Arc<Mutex<Option<String>>>,
+}
+
+/// A frame that did not get through.
+enum Lost {
+    /// No result channel: the frame is skipped, the session goes on.
+    NoChannel,
+    /// The channel does not drain, or broke: the session cannot go on.
+    Channel(String),
+}
+
+impl Send {
+    /// Runs until the results end or the session does, then says that the source is done.
+    pub(crate) fn run(mut self) {
+        let mut body = Vec::new();
+        while let Some(processed) = self.results.pop() {
+            // Made under the mode of now, and once more if that changes before its turn: the wait for the client is
+            // used for the work, and a client still gets the mode it asked for before it let this frame go.
+            let mode = self.control.data_output();
+            let failed = self.serialize(&processed, &mode, &mut body);
+            let Some(turn) = self.control.begin_frame() else {
+                return;
+            };
+            let failed = if turn.data_output == mode {
+                failed
+            } else {
+                self.serialize(&processed, &turn.data_output, &mut body)
+            };
+            debug_assert_eq!(turn.frame, processed.metadata.frame_id);
+            let sent = self.send(&turn, &processed, &mut body);
+            self.count(&processed, failed, &sent);
+            self.control.end_frame(turn.frame);
+            if let Err(Lost::Channel(reason)) = sent {
+                self.end(Some(format!("results cannot be sent: {reason}")));
+                return;
+            }
+        }
+        let error = self.source_error.lock().map_or_else(
+            |poisoned| poisoned.into_inner().take(),
+            |mut error| error.take(),
+        );
+        self.end(error);
+    }
+
+    fn end(&self, error: Option<String>) {
+        self.control.handle(JobInput::SourceEnded { error });
+    }
+
+    /// Writes the whole message into `body`; whether it carries errors.
+    fn serialize(&mut self, processed: &Processed, mode: &DataOutput, body: &mut Vec<u8>) -> bool {
+        body.clear();
+        match &processed.outputs {
+            Ok(outputs) if *mode != DataOutput::None => {
+                let mut writer = ResultWriter::begin(body);
+                self.serializer.write(outputs, mode, &mut writer);
+                writer.finish(&processed.metadata, Vec::new());
+                mode.named().iter().any(|name| outputs.get(name).is_none())
+            }
+            outputs => {
+                let errors: Vec<String> = outputs.as_ref().err().cloned().into_iter().collect();
+                write_none_message(body, &processed.metadata, &errors);
+                !errors.is_empty()
+            }
+        }
+    }
+
+    fn send(&self, turn: &Turn, processed: &Processed, body: &mut Vec<u8>) -> Result<usize, Lost> {
+        let Some(channel) = turn.channel.as_ref().filter(|channel| channel.is_open()) else {
+            return Err(Lost::NoChannel);
+        };
+        let body = if self.rules.gzip && turn.data_output != DataOutput::None {
+            Bytes::from(gzip(body))
+        } else {
+            // The next body will be about as large: give it its memory in one go.
+            Bytes::from(std::mem::replace(body, Vec::with_capacity(body.len())))
+        };
+        let length = body.len();
+        let chunks = split_result(turn.frame, body, CHUNK_SIZE).or_else(|error| {
+            // Larger than any reader takes: the client gets the reason instead, and the session goes on.
+            let mut small = Vec::new();
+            write_none_message(&mut small, &processed.metadata, &[error.to_string()]);
+            split_result(turn.frame, Bytes::from(small), CHUNK_SIZE)
+        });
+        let chunks = chunks.map_err(|error| Lost::Channel(error.to_string()))?;
+        self.feed(channel, chunks).map_err(Lost::Channel)?;
+        Ok(length)
+    }
+
+    /// Sends the chunks in order; each waits while too much is buffered.
+    fn feed(&self, channel: &DataChannel, chunks: ResultChunks) -> Result<(), String> {
+        let limit = self.rules.buffer_limit;
+        for chunk in chunks {
+            if channel.buffered_amount() > limit {
+                channel
+                    .wait_buffered_at_most(limit / 4, Instant::now() + self.rules.timeout)
+                    .map_err(|error| error.to_string())?;
+            }
+            channel.send(chunk).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, processed: &Processed, failed: bool, sent: &Result<usize, Lost>) {
+        let id = processed.metadata.frame_id;
+        match sent {
+            Ok(bytes) => {
+                self.metrics.frames.add(1);
+                self.metrics.result_bytes.add(*bytes as u64);
+                self.tally.frames.add(1);
+                self.tally.result_bytes.add(*bytes as u64);
+                if failed {
+                    self.metrics.frame_errors.add(1);
+                    self.tally.frame_errors.add(1);
+                }
+                if self.rules.log_latency {
+                    tracing::info!(frame = %id, workflow = ?processed.took, bytes, "frame sent");
+                }
+            }
+            Err(lost) => {
+                let counter = match lost {
+                    Lost::NoChannel => &self.metrics.dropped_no_channel,
+                    Lost::Channel(_) => &self.metrics.dropped_slow_channel,
+                };
+                counter.add(1);
+                self.tally.dropped.add(1);
+            }
+        }
+    }
+}

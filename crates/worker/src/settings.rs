@@ -1,0 +1,224 @@
+//! One session's settings, made from a request and the worker's options; refuses what cannot work.
+//! Not the session: nothing here waits, opens or sends.
+
+use std::time::{Duration, Instant};
+
+use framewire_protocol::job::{Job, JobConfig, JobLimits, JobSource};
+use framewire_protocol::output::{DataOutput, StreamOutput, validate_outputs};
+use framewire_protocol::signalling::{ProcessingTimeout, RequestError, WorkerRequest};
+use framewire_protocol::upload::UploadLimits;
+use framewire_transport::{AnswerError, IceServer, PeerConfig};
+use serde_json::Value;
+
+use crate::config::WorkerConfig;
+use crate::http::errors::ApiError;
+use crate::library::WorkflowLibrary;
+use crate::session::{Plan, SendRules};
+use crate::workflow::{RunnerOptions, Workflow};
+
+/// What a request comes to under the worker's options.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) stream_output: StreamOutput,
+    pub(crate) has_key: bool,
+    data_output: DataOutput,
+    realtime: bool,
+    processing: Option<Duration>,
+    ice_servers: Vec<IceServer>,
+    gzip: bool,
+}
+
+impl Settings {
+    /// Checks everything that needs neither disk nor network. `near`: the client is on this machine.
+    pub(crate) fn of_request(
+        config: &WorkerConfig,
+        request: &WorkerRequest,
+        has_key: bool,
+        near: bool,
+    ) -> Result<Settings, ApiError> {
+        if request.webrtc_offer.kind != "offer" {
+            let text = "`webrtc_offer.type` must be `offer`".to_owned();
+            return Err(RequestError::Offer(text).into());
+        }
+        if request.rtsp_url.is_some() || request.mjpeg_url.is_some() {
+            return Err(ApiError::configuration(
+                "this version does not pull `rtsp_url` or `mjpeg_url`; upload a video file instead",
+            ));
+        }
+        let env = &config.env;
+        let processing = match request.processing_timeout {
+            ProcessingTimeout::Unlimited => None,
+            ProcessingTimeout::Seconds(seconds) => match u64::try_from(seconds) {
+                Ok(seconds @ 1..) => Some(Duration::from_secs(seconds)),
+                _ => {
+                    return Err(ApiError::configuration(
+                        "`processing_timeout` must be at least 1 second, or null for none",
+                    ));
+                }
+            },
+            _ => Some(env.default_processing_timeout),
+        };
+        Ok(Settings {
+            stream_output: StreamOutput::from_request(request.stream_output.as_deref()),
+            has_key,
+            data_output: DataOutput::from_names(request.data_output.as_deref()),
+            realtime: request
+                .webrtc_realtime_processing
+                .unwrap_or(env.realtime_processing),
+            processing,
+            ice_servers: ice_servers(config, request, near)?,
+            gzip: env.gzip == Some(true) && request.sender().reads_gzip(),
+        })
+    }
+
+    /// The transport's side.
+    pub(crate) fn peer_config(&self, config: &WorkerConfig) -> PeerConfig {
+        let limits = &config.limits;
+        PeerConfig::default()
+            .with_ice_servers(self.ice_servers.clone())
+            .with_gather_timeout(limits.gather_timeout)
+            .with_connect_timeout(limits.connect_timeout)
+            .with_lost_after(limits.lost_after)
+            .with_inbound_limit(INBOUND_LIMIT)
+    }
+
+    /// The machine's side; its processing time counts from `now`.
+    pub(crate) fn job(&self, config: &WorkerConfig, now: Instant) -> Job {
+        let limits = &config.limits;
+        let mut times = JobLimits::default();
+        times.connect = limits.connect_timeout;
+        times.upload_stall = config.env.watchdog;
+        times.processing = self.processing;
+        times.reserve = config.env.shutdown_reserve;
+        times.vanished = limits.lost_after;
+        times.frame = limits.teardown_timeout;
+        times.drain = limits.completion_drain;
+        times.linger = limits.linger;
+        let job = JobConfig::new(JobSource::Upload)
+            .with_batch(!self.realtime)
+            .with_outputs(StreamOutput::None, self.data_output.clone())
+            .with_ack_window(config.env.ack_window)
+            .with_upload_limits(UploadLimits::new(config.max_upload_bytes))
+            .with_limits(times);
+        Job::new(now, job)
+    }
+
+    /// The pipeline's side.
+    pub(crate) fn plan(
+        &self,
+        config: &WorkerConfig,
+        request: &WorkerRequest,
+        workflow: Workflow,
+    ) -> Plan {
+        let wanted = &request.workflow_configuration;
+        let options = RunnerOptions {
+            parameters: wanted.workflows_parameters.clone().unwrap_or_default(),
+            image_input_name: wanted.image_input_name.clone(),
+            video_metadata_input_name: wanted.video_metadata_input_name.clone(),
+        };
+        Plan {
+            workflow,
+            options,
+            realtime: self.realtime,
+            declared_fps: request.declared_fps.filter(|fps| *fps > 0.0),
+            jpeg_quality: config.env.jpeg_quality,
+            rules: SendRules {
+                gzip: self.gzip,
+                buffer_limit: config.env.buffer_limit,
+                timeout: config.limits.send_timeout,
+                log_latency: config.env.debug_latency,
+            },
+        }
+    }
+}
+
+/// The definition to compile: inline, or from the worker's folder.
+pub(crate) fn definition(
+    library: &WorkflowLibrary,
+    request: &WorkerRequest,
+    has_key: bool,
+) -> Result<Value, ApiError> {
+    let wanted = &request.workflow_configuration;
+    if let Some(inline) = &wanted.workflow_specification {
+        return Ok(Value::Object(inline.clone()));
+    }
+    let (Some(workspace), Some(id)) = (&wanted.workspace_name, &wanted.workflow_id) else {
+        return Err(ApiError::configuration(
+            "`workflow_configuration` needs `workflow_specification`, or `workflow_id` with `workspace_name`",
+        ));
+    };
+    match library.load(workspace, id) {
+        Ok(definition) => Ok(definition),
+        Err(crate::library::LibraryError::Missing { .. }) if !has_key => {
+            Err(RequestError::MissingApiKey.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Checks output and input names against the compiled workflow, inline or by id.
+pub(crate) fn check_names(workflow: &Workflow, request: &WorkerRequest) -> Result<(), ApiError> {
+    let known: Vec<String> = workflow.output_names().map(str::to_owned).collect();
+    validate_outputs(
+        request.stream_output.as_deref(),
+        request.data_output.as_deref(),
+        &known,
+    )
+    .map_err(|unknown| ApiError::configuration(unknown.to_string()))?;
+    let input = &request.workflow_configuration.image_input_name;
+    let inputs: Vec<&str> = workflow.image_inputs().collect();
+    if !inputs.is_empty() && !inputs.contains(&input.as_str()) {
+        let text = format!(
+            "`image_input_name` is {input:?}, but the workflow's image inputs are {inputs:?}"
+        );
+        return Err(ApiError::configuration(text));
+    }
+    Ok(())
+}
+
+/// What the transport says of an offer, as an answer to the request.
+pub(crate) fn offer_error(error: &AnswerError) -> ApiError {
+    match error {
+        AnswerError::Sdp(inner) => RequestError::Offer(inner.to_string()).into(),
+        AnswerError::EndpointClosed => ApiError::Draining,
+        _ => {
+            tracing::error!(%error, "cannot answer an offer");
+            RequestError::Internal.into()
+        }
+    }
+}
+
+fn ice_servers(
+    config: &WorkerConfig,
+    request: &WorkerRequest,
+    near: bool,
+) -> Result<Vec<IceServer>, ApiError> {
+    let wanted = request.ice_servers.as_deref().unwrap_or_default();
+    if config.env.offline {
+        return if wanted.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(ApiError::configuration(
+                "this worker is offline and uses no ICE servers; send none",
+            ))
+        };
+    }
+    let own = wanted.iter().map(|server| {
+        let credential = server
+            .credential
+            .as_ref()
+            .map(|secret| secret.expose().to_owned());
+        IceServer::new(server.urls.clone()).with_credentials(server.username.clone(), credential)
+    });
+    // A client on this machine is reached without our outside address; asking for it would only delay the answer.
+    let ours = if near {
+        Vec::new()
+    } else {
+        config.env.stun_servers()
+    };
+    let ours = ours.into_iter().map(|url| IceServer::new(vec![url]));
+    Ok(own.chain(ours).collect())
+}
+
+/// Bytes of a client's messages that may wait for the session thread: it only writes them to disk.
+const INBOUND_LIMIT: usize = 4 * 1024 * 1024;
