@@ -11,7 +11,7 @@ use framewire::{
     Workflow,
 };
 use serde_json::json;
-use support::{FakeWorker, clip, config, options, picture, result, shade};
+use support::{FakeWorker, clip, config, long_file, options, picture, result, shade};
 
 #[test]
 fn every_frame_arrives_in_order_with_its_metadata_and_the_file_arrives_unchanged() {
@@ -389,4 +389,27 @@ fn the_end_is_seen_by_every_consumer_once() {
     assert_eq!(ended.kind, EndKind::ProcessingTimeout);
     assert_eq!(ended.termination_reason.as_deref(), Some("timeout_reached"));
     assert!(session.frames().next().is_none());
+}
+
+#[test]
+fn an_upload_that_stands_still_is_kept_alive_by_pings() {
+    let (pinged, was_pinged) = channel();
+    let worker = FakeWorker::connecting(move |mut worker| {
+        worker.until("a ping", |worker| worker.pings > 0);
+        pinged.send(()).unwrap();
+        worker.receive_file();
+        worker.complete(0);
+        worker.linger();
+    });
+    let mut limits = options();
+    limits.upload_ping_interval = Duration::from_millis(50);
+    let path = long_file("pinged.mp4", 1 << 20);
+    // The callback runs on the upload thread: nothing is sent until it returns.
+    let source = VideoFileSource::new(path.to_str().unwrap()).on_upload_progress(move |done, _| {
+        if done == 1 {
+            was_pinged.recv().unwrap();
+        }
+    });
+    let session = worker.session_with(source, config(), limits);
+    assert_eq!(session.run().unwrap().kind, EndKind::Complete);
 }

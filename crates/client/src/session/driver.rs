@@ -86,7 +86,7 @@ async fn guarded<T>(
                 return Err(shared.outcome().err().unwrap_or(SessionError::Closed));
             }
         }
-        let wake = shared.control(|machine| machine.poll_timeout());
+        let wake = shared.promise_wake();
         tokio::select! {
             biased;
             result = &mut work => return result,
@@ -179,11 +179,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn wait(&mut self) -> Woken {
-        let wake = [
-            self.shared.control(|machine| machine.poll_timeout()),
-            self.ping_at(),
-            self.upload_lost,
-        ];
+        let wake = [self.shared.promise_wake(), self.ping_at(), self.upload_lost];
         let wake = wake.into_iter().flatten().min();
         let blocked = self.intake.is_blocked();
         let events = self
@@ -232,6 +228,7 @@ impl<'a> Driver<'a> {
         else {
             return;
         };
+        self.shared.upload.begin(Instant::now());
         let spawned = self.shared.spawn("framewire-upload", move |shared| {
             upload::run(shared, upload, &channel)
         });

@@ -241,6 +241,7 @@ impl Session {
         Frames {
             session: self,
             in_hand: None,
+            started: false,
             over: false,
         }
     }
@@ -345,6 +346,7 @@ impl Drop for CloseOnExit<'_> {
 pub struct Frames<'a> {
     session: &'a Session,
     in_hand: Option<FrameTicket>,
+    started: bool,
     over: bool,
 }
 
@@ -369,10 +371,12 @@ impl Iterator for Frames<'_> {
         if self.over {
             return None;
         }
-        match self.session.start(None) {
-            Ok(Started::Yes) => {}
-            Ok(_) => return self.end(None),
-            Err(error) => return self.end(Some(error)),
+        if !self.started {
+            match self.session.start(None) {
+                Ok(Started::Yes) => self.started = true,
+                Ok(_) => return self.end(None),
+                Err(error) => return self.end(Some(error)),
+            }
         }
         loop {
             match self.session.shared.next_frame(None) {

@@ -60,6 +60,8 @@ struct Control {
     /// The typed reason of the first failure.
     failure: Option<SessionError>,
     early_ack: Option<String>,
+    /// When the session thread will look at the machine by itself.
+    wake: Option<Instant>,
 }
 
 /// See the module.
@@ -125,6 +127,7 @@ impl Shared {
                 agenda: VecDeque::new(),
                 failure: None,
                 early_ack: None,
+                wake: None,
             }),
             attention: Notify::new(),
             results_channel: OnceLock::new(),
@@ -159,6 +162,13 @@ impl Shared {
         self.follow(&mut control);
     }
 
+    /// The machine's next deadline; the session thread promises to be awake then.
+    pub(crate) fn promise_wake(&self) -> Option<Instant> {
+        let mut control = lock(&self.control);
+        control.wake = control.machine.poll_timeout();
+        control.wake
+    }
+
     /// Next thing for the session thread to do.
     pub(crate) fn take_agenda(&self) -> Option<Output> {
         lock(&self.control).agenda.pop_front()
@@ -186,7 +196,9 @@ impl Shared {
     }
 
     fn follow(&self, control: &mut Control) {
-        let mut attention = false;
+        // Another thread may have brought a deadline closer than the one the session thread sleeps for.
+        let due = control.machine.poll_timeout();
+        let mut attention = due.is_some_and(|due| control.wake.is_none_or(|wake| due < wake));
         while let Some(output) = control.machine.poll() {
             match output {
                 Output::SendText(text) if control.early_ack.as_ref() == Some(&text) => {}

@@ -48,7 +48,7 @@ impl UploadMeter {
         self.lock().total = total;
     }
 
-    fn begin(&self, now: Instant) {
+    pub(crate) fn begin(&self, now: Instant) {
         let mut meter = self.lock();
         meter.begun = Some(now);
         meter.moved = Some(now);
@@ -93,7 +93,6 @@ impl UploadMeter {
 
 /// Body of the thread. Ends the session with a typed error when the file is not what it was.
 pub(crate) fn run(shared: &Arc<Shared>, upload: Upload, channel: &DataChannel) {
-    shared.upload.begin(Instant::now());
     match send_file(shared, upload, channel) {
         Ok(true) => {
             shared.input(Input::UploadDone);

@@ -30,6 +30,8 @@ pub(crate) enum Reply {
     Connect(Box<dyn FnOnce(Worker) + Send>),
     /// Answer with status and body, `application/json` or not.
     Answer(u16, String),
+    /// Answer the offer, then vanish before the first packet.
+    Vanish,
     /// Keep the connection open and say nothing.
     Silence,
 }
@@ -140,21 +142,28 @@ fn serve(
         let _ = requests.send(body.clone());
         match reply.take() {
             Some(Reply::Connect(script)) => {
-                let endpoint = Endpoint::bind(EndpointConfig::default()).unwrap();
-                let offer = body["webrtc_offer"]["sdp"].as_str().unwrap();
-                let (peer, sdp) = endpoint.answer(offer, PeerConfig::default()).unwrap();
+                let (endpoint, peer, answer) = answer(&body);
                 let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));
                 let _ = scripts.send(script);
-                respond(
-                    &mut stream,
-                    200,
-                    &json!({"status": "success", "sdp": sdp, "type": "answer"}).to_string(),
-                );
+                respond(&mut stream, 200, &answer);
+            }
+            Some(Reply::Vanish) => {
+                let (endpoint, _peer, answer) = answer(&body);
+                endpoint.shutdown(Duration::ZERO);
+                respond(&mut stream, 200, &answer);
             }
             Some(Reply::Answer(status, text)) => respond(&mut stream, status, &text),
             Some(Reply::Silence) | None => respond(&mut stream, 503, "used up"),
         }
     }
+}
+
+fn answer(request: &Value) -> (Endpoint, Peer, String) {
+    let endpoint = Endpoint::bind(EndpointConfig::default()).unwrap();
+    let offer = request["webrtc_offer"]["sdp"].as_str().unwrap();
+    let (peer, sdp) = endpoint.answer(offer, PeerConfig::default()).unwrap();
+    let answer = json!({"status": "success", "sdp": sdp, "type": "answer"});
+    (endpoint, peer, answer.to_string())
 }
 
 fn read_request(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
@@ -198,6 +207,8 @@ pub(crate) struct Worker {
     pub(crate) chunks: Vec<Bytes>,
     /// Acknowledgements so far.
     pub(crate) acks: Vec<u64>,
+    /// Keep-alive pings so far.
+    pub(crate) pings: usize,
     pub(crate) closed: Option<CloseReason>,
 }
 
@@ -210,6 +221,7 @@ impl Worker {
             upload: None,
             chunks: Vec::new(),
             acks: Vec::new(),
+            pings: 0,
             closed: None,
         }
     }
@@ -273,6 +285,9 @@ impl Worker {
                 let message: Value = serde_json::from_slice(&data).unwrap();
                 self.acks.extend(message["ack"].as_u64());
             }
+            PeerEvent::Message {
+                data, text: false, ..
+            } if data.len() < 2 => self.pings += 1,
             PeerEvent::Message {
                 data, text: false, ..
             } if data.len() >= 8 => self.chunks.push(data),
