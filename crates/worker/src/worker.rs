@@ -221,6 +221,11 @@ impl Worker {
         }
     }
 
+    /// Blocks until no session runs or `limit` passed; whether none runs. New sessions are still taken.
+    pub fn wait_idle(&self, limit: Duration) -> bool {
+        self.app.places.wait_empty(limit)
+    }
+
     /// Takes no new session (503, not ready), waits up to `deadline` for running ones, then ends the rest.
     ///
     /// Returns whether every session finished by itself. Blocks; HTTP goes on answering until the sessions are over.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::peer::{Client, Heard, errors};
-use common::{until, video, worker, worker_with};
+use common::{PATIENCE, video, worker, worker_with};
 use framewire_transport::CloseReason;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -52,10 +52,8 @@ fn a_file_becomes_one_result_for_each_frame_and_a_completion_message() {
     assert_eq!(completion["video_metadata"]["frame_id"], video::FRAMES);
     client.peer.close(Duration::from_secs(1));
     assert_eq!(client.closed(), CloseReason::Local);
-    until("the session is counted as completed", || {
-        worker.stats().sessions_completed == 1
-    });
-    until("the place is free", || worker.stats().sessions == 0);
+    assert!(worker.wait_idle(PATIENCE), "the place is free again");
+    assert_eq!(worker.stats().sessions_completed, 1);
     assert_eq!(worker.stats().upload_bytes, video::small().len() as u64);
     assert_eq!(worker.stats().upload_bytes_held, 0);
     assert_eq!(worker.stats().frames, video::FRAMES as u64);
@@ -107,8 +105,7 @@ fn after_the_first_acknowledgement_the_window_holds() {
     ]);
     assert_eq!(got, [1, 2, 3, 4]);
     // Frame 5 needs the acknowledgement of 2. The answer to a ping comes after whatever was sent before it.
-    client.raw_chunk(bytes::Bytes::from_static(b"p"));
-    assert!(matches!(client.next(), Heard::Echo(_)));
+    client.ping();
     client.acks = true;
     client.control("{\"ack\": 2}");
     assert_eq!(ids(&[client.result()]), [5]);
@@ -172,9 +169,7 @@ fn a_realtime_session_keeps_the_files_pace_and_skips_what_is_late() {
     );
     assert_eq!(errors(&completion), [""; 0]);
     client.peer.close(Duration::ZERO);
-    until("skipped frames are counted", || {
-        worker.stats().sessions == 0
-    });
+    assert!(worker.wait_idle(PATIENCE), "the place is free again");
     let skipped: u64 = worker.stats().dropped.iter().map(|(_, count)| count).sum();
     assert_eq!(results.len() as u64 + skipped, 120);
 }

@@ -65,12 +65,3 @@ pub fn request(offer: &str) -> Value {
         "webrtc_config": {"iceServers": []},
     })
 }
-
-/// Blocks until `holds`, asking again whenever it may have changed; for state that has no event of its own.
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = deadline();
-    while !holds() {
-        assert!(Instant::now() < end, "never happened: {what}");
-        std::thread::yield_now();
-    }
-}

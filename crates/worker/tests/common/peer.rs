@@ -123,6 +123,16 @@ impl Client {
         let _ = self.upload.send(message);
     }
 
+    /// Sends a ping and waits for its echo: everything sent on the upload channel before it was taken, and every result
+    /// sent before it would have come first.
+    pub fn ping(&mut self) {
+        self.raw_chunk(Bytes::from_static(b"p"));
+        match self.next() {
+            Heard::Echo(data) => assert_eq!(data, "p"),
+            other => panic!("expected the echo of a ping, heard {other:?}"),
+        }
+    }
+
     pub fn control(&self, text: &str) {
         let _ = self.inference.send_text(text.to_owned());
     }
