@@ -29,9 +29,14 @@ fn peers_connect_over_a_bad_network() {
         let link = Link::default()
             .with_delay(Duration::from_millis(40))
             .with_jitter(Duration::from_millis(30))
-            .with_loss(0.2)
+            .with_loss(0.05)
             .with_duplicates(0.1);
-        connected(seed, link);
+        let patient = || PeerConfig::default().with_connect_timeout(120 * SECOND);
+        let left = patient().with_channel("inference");
+        let mut net = pair(seed, link, left, patient());
+        net.run_until("the channel opens on both sides", 120 * SECOND, |l, r| {
+            l.is_open("inference") && r.is_open("inference")
+        });
     }
 }
 

@@ -29,7 +29,7 @@ fn messages_arrive_whole_and_in_order_despite_loss_and_reordering() {
                 .send(numbered(index, 700))
                 .expect("queued");
         }
-        net.run_until("all messages on both sides", 300 * SECOND, |l, r| {
+        net.run_until("all messages on both sides", 1000 * SECOND, |l, r| {
             l.messages().len() == 40 && r.messages().len() == 40
         });
         assert_numbered(&net.right.messages(), 40, MESSAGE);
@@ -92,7 +92,7 @@ fn the_buffered_amount_counts_what_the_network_has_not_taken() {
     net.run_until("the queue empties", 60 * SECOND, |_, _| {
         let now = channel.buffered_amount();
         assert!(
-            now <= last && now % MESSAGE == 0,
+            now <= last && now.is_multiple_of(MESSAGE),
             "whole messages leave: {last} then {now}"
         );
         // The engine takes at most its 128 KiB ahead of the peer.
