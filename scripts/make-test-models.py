@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the tiny models of the tests: crates/worker/tests/data/models/<id>/{model.json,model.onnx}.
+"""Makes the tiny models of the tests: crates/worker/tests/data/{models,models-refused}/<id>/{model.json,model.onnx}.
 
 Run by hand when they change; the results (a few hundred bytes each) are kept in the tree. Needs `pip install onnx==1.23.2`.
 The detectors answer the same rows for every picture, written down below; the classifiers answer the mean of each channel.
@@ -17,14 +17,14 @@ TARGET = pathlib.Path(__file__).resolve().parent.parent / "crates/worker/tests/d
 SIDE = 32
 
 
-def save(model_id, description, nodes, output, initializers):
+def save(model_id, description, nodes, output, initializers, target=TARGET):
     """One model with the input `images` [1, 3, 32, 32]."""
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
     constants = [numpy_helper.from_array(value, name) for name, value in initializers.items()]
     graph = helper.make_graph(nodes, "test", [picture], [output], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8, producer_name="framewire")
     onnx.checker.check_model(model)
-    folder = TARGET / model_id
+    folder = target / model_id
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "model.onnx")
     base = {"id": model_id, "file": "model.onnx", "input": {"width": SIDE, "height": SIDE}}
@@ -41,6 +41,26 @@ def fixed(model_id, description, rows):
     ]
     output = helper.make_tensor_value_info("output", TensorProto.FLOAT, rows.shape)
     save(model_id, description, nodes, output, {"rows": rows, "zero": np.zeros((), np.float32)})
+
+
+def shortened(model_id, description, rows, count):
+    """A model that answers the first `count` rows, but leaves their number open in its description of itself."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[0, 1, 2, 3], keepdims=1),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Reshape", ["nothing", "one"], ["flat"]),
+        helper.make_node("Cast", ["flat"], ["offset"], to=TensorProto.INT64),
+        helper.make_node("Add", ["offset", "count"], ["end"]),
+        helper.make_node("Slice", ["rows", "offset", "end", "one"], ["output"]),
+    ]
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, "rows", rows.shape[2]])
+    constants = {
+        "rows": rows.astype(np.float32),
+        "zero": np.zeros((), np.float32),
+        "one": np.ones(1, np.int64),
+        "count": np.full(1, count, np.int64),
+    }
+    save(model_id, description, nodes, output, constants, TARGET.parent / "models-refused")
 
 
 def means(model_id, description):
@@ -83,9 +103,10 @@ def main():
     classes = {"family": "classification", "classes": ["red", "green", "blue"], "input": scaled}
     means("tiny/colors", {"task_type": "classification"} | classes)
     means("tiny/tags", {"task_type": "multi-label-classification"} | classes | {"input": scaled | {"range": [-5.0, 5.0]}})
-    for path in sorted(TARGET.rglob("*")):
+    shortened("open", detector("yolox", input=letterbox), yolox_rows(), 20)
+    for path in sorted(TARGET.parent.glob("models*/**/*")):
         if path.is_file():
-            print(path.relative_to(TARGET), path.stat().st_size, "bytes")
+            print(path.relative_to(TARGET.parent), path.stat().st_size, "bytes")
 
 
 if __name__ == "__main__":

@@ -92,6 +92,9 @@ pub enum LoadError {
     /// The file is not what `model.json` says.
     #[error("the model's file does not match model.json")]
     Mismatch(#[from] MismatchError),
+    /// It was loaded but gives no usable answer for a grey picture.
+    #[error("the model fails its first run")]
+    FirstRun(#[source] RunError),
 }
 
 /// Why a model gave no result for a picture.
@@ -135,7 +138,8 @@ impl Model {
     /// Name of the description file in a model's folder.
     pub const DESCRIPTION: &'static str = "model.json";
 
-    /// Loads the model in `folder` and checks it against its `model.json`. Blocks for the time the file needs.
+    /// Loads the model in `folder`, checks it against its `model.json` and runs it once on a grey picture, so that sizes
+    /// the file leaves open are checked too and the first frame does not pay for first-time work. Blocks meanwhile.
     pub fn load(folder: &Path, options: &ModelOptions) -> Result<Self, LoadError> {
         let description = Description::read(&folder.join(Self::DESCRIPTION))?;
         let factory = engine::factory(&folder.join(&description.file), options.backend)?;
@@ -143,20 +147,22 @@ impl Model {
         let engines = EnginePool::new(factory, limit)?;
         let head = Head::new(&description, engines.signature())?;
         let preprocessor = Preprocessor::new(&description.input);
-        tracing::info!(
-            model = description.id,
-            backend = engines.backend().name(),
-            engines = limit,
-            "model loaded"
-        );
-        Ok(Self {
+        let model = Self {
             description,
             preprocessor,
             head,
             engines,
             scratch: Mutex::default(),
             scratch_limit: limit,
-        })
+        };
+        model.first_run().map_err(LoadError::FirstRun)?;
+        tracing::info!(
+            model = model.id(),
+            backend = model.backend().name(),
+            engines = limit,
+            "model loaded"
+        );
+        Ok(model)
     }
 
     /// The id workflows use.
@@ -210,15 +216,6 @@ impl Model {
             .collect()
     }
 
-    /// Runs the model once on a grey picture, so that the first real frame does not pay for first-time work.
-    pub fn warm_up(&self) -> Result<(), RunError> {
-        let (width, height) = self.input_size();
-        let (width, height) = (width as usize, height as usize);
-        let grey = vec![128; width * height * 3];
-        let grey = Picture::bgr(&grey, width, height, width * 3);
-        self.infer(grey, |_, _| Ok(()))
-    }
-
     /// Finds objects in a picture. Blocks while all engines are busy (30 s at most) and for the inference itself.
     pub fn detect(&self, frame: &Frame, options: &DetectOptions) -> Result<Vec<Box2d>, RunError> {
         let picture = picture(frame)?;
@@ -259,6 +256,28 @@ impl Model {
             Ok(())
         })?;
         Ok(scores)
+    }
+
+    fn first_run(&self) -> Result<(), RunError> {
+        let (width, height) = self.input_size();
+        let (width, height) = (width as usize, height as usize);
+        let grey = vec![128; width * height * 3];
+        let keep = Keep {
+            confidence: f32::INFINITY,
+            allowed: None,
+        };
+        self.infer(
+            Picture::bgr(&grey, width, height, width * 3),
+            |outputs, _| {
+                let none = &mut Vec::new();
+                Ok(match &self.head {
+                    Head::Classification(head) => head.decode(outputs).map(drop)?,
+                    Head::Ssd(head) => head.decode(outputs, keep, none)?,
+                    Head::Yolox(head) => head.decode(outputs, keep, none)?,
+                    Head::Yolov8(head) => head.decode(outputs, keep, none)?,
+                })
+            },
+        )
     }
 
     fn place(

@@ -151,6 +151,15 @@ fn files_that_are_no_models_are_told() {
 }
 
 #[test]
+fn a_size_the_file_leaves_open_is_checked_by_a_first_run() {
+    for message in refusal(&test_data("models-refused/open")) {
+        for part in ["first run", "[1, 21, 7]", "[1, 20, 7]"] {
+            assert!(message.contains(part), "`{part}` is not in: {message}");
+        }
+    }
+}
+
+#[test]
 fn one_bad_model_fails_the_load_of_the_folder_and_is_named() {
     let root = tempfile::tempdir().unwrap();
     let place = root.path().join("team/car");
