@@ -14,7 +14,7 @@ pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 /// Chunks one message may announce: 192 MiB at the usual chunk size.
 pub const MAX_CHUNKS: u32 = 4096;
 
-/// Bounds of a [`ChunkReassembler`].
+/// Bounds of a [`ChunkReassembler`](crate::chunk::ChunkReassembler).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReassemblerLimits {

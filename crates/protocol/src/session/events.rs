@@ -109,7 +109,7 @@ pub struct Delivery {
 
 impl Delivery {
     /// The frame this message carries: decode it and enqueue it with its ticket. Any value that is no image must be
-    /// reported with [`FrameDrop::Undecodable`].
+    /// reported with [`FrameDrop::Undecodable`](crate::session::FrameDrop::Undecodable).
     pub fn frame<'a>(&self, message: &ResultMessage<'a>) -> Option<(FrameTicket, &'a RawValue)> {
         let output = message.outputs.as_deref()?.get(self.frame?)?;
         Some((FrameTicket(self.ticket.0), output.value))

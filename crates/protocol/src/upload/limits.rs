@@ -9,7 +9,7 @@ pub const MAX_UPLOAD_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// Most chunks accepted by default; bounds the bitmap of received chunks to 512 KiB.
 pub const MAX_UPLOAD_CHUNKS: u32 = 4 * 1024 * 1024;
 
-/// Bounds of an [`UploadReceiver`].
+/// Bounds of an [`UploadReceiver`](crate::upload::UploadReceiver).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadLimits {
