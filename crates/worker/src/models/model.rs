@@ -270,12 +270,13 @@ impl Model {
             Picture::bgr(&grey, width, height, width * 3),
             |outputs, _| {
                 let none = &mut Vec::new();
-                Ok(match &self.head {
+                match &self.head {
                     Head::Classification(head) => head.decode(outputs).map(drop)?,
                     Head::Ssd(head) => head.decode(outputs, keep, none)?,
                     Head::Yolox(head) => head.decode(outputs, keep, none)?,
                     Head::Yolov8(head) => head.decode(outputs, keep, none)?,
-                })
+                }
+                Ok(())
             },
         )
     }
