@@ -58,7 +58,7 @@ pub use image::{
 };
 pub use limits::{FrameError, MAX_DIMENSION, MAX_PIXELS};
 #[cfg(feature = "ffmpeg")]
-pub use mp4::{Mp4Error, Mp4Options, Mp4Summary, Mp4Writer};
+pub use mp4::{Mp4Error, Mp4Options, Mp4Preset, Mp4Summary, Mp4Writer};
 pub use pool::{FramePool, PoolLimits, PoolStats};
 pub use resize::{ChannelOrder, Letterbox, ResizeError, Resizer};
 pub use rotate::Rotation;

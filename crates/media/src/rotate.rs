@@ -89,22 +89,51 @@ fn turn<const N: usize>(source: Plane<'_>, mut target: PlaneMut<'_>, rotation: R
         return;
     }
     let columns = target.row_bytes / N;
-    let clockwise = rotation == Rotation::Clockwise;
     for top in (0..target.rows).step_by(TILE) {
         for left in (0..columns).step_by(TILE) {
-            for y in top..(top + TILE).min(target.rows) {
-                let row = &mut target.data[y * target.stride..][..columns * N];
-                let end = (left + TILE).min(columns);
-                for (step, pixel) in row.as_chunks_mut::<N>().0[left..end].iter_mut().enumerate() {
-                    let x = left + step;
-                    let (from_x, from_y) = if clockwise {
-                        (y, columns - 1 - x)
-                    } else {
-                        (target.rows - 1 - y, x)
-                    };
-                    pixel.copy_from_slice(&source.data[from_y * source.stride + from_x * N..][..N]);
-                }
-            }
+            let size = (TILE.min(columns - left), TILE.min(target.rows - top));
+            turn_tile::<N>(source, &mut target, (left, top), size, rotation);
+        }
+    }
+}
+
+/// Fills one tile of a quarter turn: reads rows of the source, writes rows of the target.
+fn turn_tile<const N: usize>(
+    source: Plane<'_>,
+    target: &mut PlaneMut<'_>,
+    (left, top): (usize, usize),
+    (width, height): (usize, usize),
+    rotation: Rotation,
+) {
+    let clockwise = rotation == Rotation::Clockwise;
+    let columns = target.row_bytes / N;
+    let mut tile = [[[0u8; N]; TILE]; TILE];
+    for (step, column) in tile.iter_mut().enumerate().take(width) {
+        // A column of the target is a row of the source, read backwards for one of the two turns.
+        let (y, x) = if clockwise {
+            (columns - 1 - left - step, top)
+        } else {
+            (left + step, target.rows - top - height)
+        };
+        let pixels = source.data[y * source.stride + x * N..][..height * N]
+            .as_chunks::<N>()
+            .0;
+        if clockwise {
+            column
+                .iter_mut()
+                .zip(pixels)
+                .for_each(|(to, from)| *to = *from);
+        } else {
+            column
+                .iter_mut()
+                .zip(pixels.iter().rev())
+                .for_each(|(to, from)| *to = *from);
+        }
+    }
+    for y in 0..height.min(TILE) {
+        let row = &mut target.data[(top + y) * target.stride + left * N..][..width * N];
+        for (pixel, column) in row.as_chunks_mut::<N>().0.iter_mut().zip(&tile) {
+            *pixel = column[y];
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Files that are no videos, or broken ones: which error, and which frames still come.
 
+#![cfg(feature = "ffmpeg")]
+
 mod common;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -61,7 +63,7 @@ fn a_file_that_may_not_be_read_says_so() {
     symlink(&path, &path).unwrap();
     assert!(matches!(open(&path), OpenError::Unreadable { .. }));
     let path = clips.write("secret.mp4", b"secret");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     // The administrator may read everything.
     if std::fs::File::open(&path).is_err() {
         assert!(matches!(open(&path), OpenError::Unreadable { .. }));

@@ -1,5 +1,7 @@
 //! What a decoder hands out for sound files of many kinds, compared with what the `ffmpeg` tool decodes.
 
+#![cfg(feature = "ffmpeg")]
+
 mod common;
 
 use common::{Clips, decode, difference, packed, pattern, probe_frames, reference};

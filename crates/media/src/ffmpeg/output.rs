@@ -28,7 +28,7 @@ pub(crate) struct EncoderSettings {
     pub(crate) time_base: TimeBase,
     pub(crate) fps: f64,
     pub(crate) color: ColorInfo,
-    pub(crate) preset: String,
+    pub(crate) preset: &'static str,
     pub(crate) crf: u8,
     pub(crate) threads: usize,
 }
@@ -40,6 +40,9 @@ pub(crate) struct Mp4Encoder {
     picture: Video,
     packet: Packet,
     time_base: Rational,
+    /// Ticks a picture is shown unless the next one says otherwise.
+    shown: i64,
+    last_pts: Option<i64>,
 }
 
 impl Mp4Encoder {
@@ -69,7 +72,7 @@ impl Mp4Encoder {
         video.set_flags(ff::codec::Flags::GLOBAL_HEADER);
         set_color(&mut video, settings.color);
         let mut options = Dictionary::new();
-        options.set("preset", &settings.preset);
+        options.set("preset", settings.preset);
         options.set("crf", &settings.crf.to_string());
         options.set("threads", &settings.threads.to_string());
         let encoder = video.open_with(options)?;
@@ -82,7 +85,10 @@ impl Mp4Encoder {
         output.write_header_with(muxing)?;
         let (width, height) = (settings.width as c_int, settings.height as c_int);
         let picture = allocate(ffi::AVPixelFormat::AV_PIX_FMT_YUV420P, width, height)?;
+        let shown = (1.0 / settings.fps / settings.time_base.as_f64()).round() as i64;
         Ok(Mp4Encoder {
+            shown: shown.max(1),
+            last_pts: None,
             encoder,
             output,
             picture,
@@ -129,6 +135,14 @@ impl Mp4Encoder {
                 .stream(0)
                 .map_or(self.time_base, |stream| stream.time_base());
             self.packet.set_stream(0);
+            // Only the last picture's counts: without one it would be cut off by the file's length. It is shown as
+            // long as the one before it, a second at most.
+            let second = i64::from(self.time_base.denominator() / self.time_base.numerator());
+            if let (Some(pts), Some(last)) = (self.packet.pts(), self.last_pts) {
+                self.shown = pts.saturating_sub(last).clamp(1, second.max(1));
+            }
+            self.last_pts = self.packet.pts();
+            self.packet.set_duration(self.shown);
             self.packet.rescale_ts(self.time_base, stream_base);
             self.packet.write_interleaved(&mut self.output)?;
         }

@@ -4,19 +4,19 @@
 use crate::color::{ColorInfo, ColorRange};
 use crate::frame::Frame;
 
-/// The linear map from one meaning of Y, U, V to JPEG's, in 1/512, chroma centred on 0. All arithmetic is 16 bits
-/// wide so that the loops become SIMD code.
+/// The linear map from one meaning of Y, U, V to JPEG's, chroma centred on 0. All arithmetic fits 16 bits, so that the
+/// loops become SIMD code; the wrapping operations never wrap (a test holds the shares to that).
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Map {
     /// Black, taken off luma first.
     black: u8,
-    /// Luma gain.
+    /// Luma gain in 1/128.
     luma: u16,
-    /// Share of U and V in luma; nothing unless the matrix changes.
+    /// Shares of U and V in luma, in 1/512; nothing unless the matrix changes.
     mix: [i16; 2],
-    /// Share of U and V in U.
+    /// What is added to U: shares of U and V in 1/512.
     u: [i16; 2],
-    /// Share of U and V in V.
+    /// What is added to V: shares of U and V in 1/512.
     v: [i16; 2],
 }
 
@@ -34,44 +34,54 @@ impl Map {
         let green = [-kb / kg * blue[0], -kr / kg * red[1]];
         let (jr, jb) = ColorInfo::JPEG.weights();
         let mix = [0, 1].map(|i| jr * red[i] + (1.0 - jr - jb) * green[i] + jb * blue[i]);
-        let fixed = |share: f64| (share * chroma_gain * 512.0).round() as i16;
+        let u = [0, 1].map(|i| (blue[i] - mix[i]) / (2.0 * (1.0 - jb)) * chroma_gain);
+        let v = [0, 1].map(|i| (red[i] - mix[i]) / (2.0 * (1.0 - jr)) * chroma_gain);
+        let fixed = |share: f64| (share * 512.0).round() as i16;
         Map {
             black,
-            luma: (luma_gain * 512.0).round() as u16,
-            mix: mix.map(fixed),
-            u: [0, 1].map(|i| fixed((blue[i] - mix[i]) / (2.0 * (1.0 - jb)))),
-            v: [0, 1].map(|i| fixed((red[i] - mix[i]) / (2.0 * (1.0 - jr)))),
+            luma: (luma_gain * 128.0).round() as u16,
+            mix: mix.map(|share| fixed(share * chroma_gain)),
+            u: [fixed(u[0] - 1.0), fixed(u[1])],
+            v: [fixed(v[0]), fixed(v[1] - 1.0)],
         }
     }
 
     fn luma_row(&self, from: &[u8], to: &mut [u8]) {
         for (to, &from) in to.iter_mut().zip(from) {
-            *to = ((self.gain(from) + 1) >> 1).min(255) as u8;
+            *to = self.gain(from).clamp(0, 255) as u8;
         }
     }
 
     fn mixed_luma_row(&self, from: &[u8], mix: &[i16], to: &mut [u8]) {
         for ((to, &from), &mix) in to.iter_mut().zip(from).zip(mix) {
-            *to = ((self.gain(from) as i16 + mix + 1) >> 1).clamp(0, 255) as u8;
+            *to = self.gain(from).wrapping_add(mix).clamp(0, 255) as u8;
         }
     }
 
-    /// Twice the new luma, at most 600.
-    fn gain(&self, luma: u8) -> u16 {
-        let above_black = u16::from(luma.saturating_sub(self.black)) << 8;
-        ((u32::from(above_black) * u32::from(self.luma)) >> 16) as u16
+    fn gain(&self, luma: u8) -> i16 {
+        let above_black = u16::from(luma.saturating_sub(self.black));
+        (above_black.wrapping_mul(self.luma).wrapping_add(64) >> 7) as i16
     }
 }
 
-/// Twice `share` of a chroma byte.
-fn part(byte: u8, share: i16) -> i16 {
-    let centred = (i16::from(byte) - 128) << 8;
-    ((i32::from(centred) * i32::from(share)) >> 16) as i16
+/// A chroma byte around 0.
+fn centred(byte: u8) -> i16 {
+    i16::from(byte).wrapping_sub(128)
 }
 
-fn chroma_row(us: &[u8], vs: &[u8], shares: [i16; 2], to: &mut [u8]) {
-    for ((to, &u), &v) in to.iter_mut().zip(us).zip(vs) {
-        *to = (((part(u, shares[0]) + part(v, shares[1]) + 1) >> 1) + 128).clamp(0, 255) as u8;
+/// The given shares of two centred values.
+fn blend(u: i16, v: i16, shares: [i16; 2]) -> i16 {
+    let sum = u
+        .wrapping_mul(shares[0])
+        .wrapping_add(v.wrapping_mul(shares[1]));
+    sum.wrapping_add(256) >> 9
+}
+
+/// Adds `shares` to the chroma of one plane, `own`.
+fn chroma_row(own: &[u8], us: &[u8], vs: &[u8], shares: [i16; 2], to: &mut [u8]) {
+    for (((to, &own), &u), &v) in to.iter_mut().zip(own).zip(us).zip(vs) {
+        let added = blend(centred(u), centred(v), shares);
+        *to = i16::from(own).wrapping_add(added).clamp(0, 255) as u8;
     }
 }
 
@@ -110,11 +120,11 @@ impl JpegPlanes {
             .zip(self.v.chunks_exact_mut(half_width));
         let targets = targets.zip(self.y.chunks_exact_mut(self.even_width * 2));
         for ((us, vs), ((to_u, to_v), to_y)) in u.rows().zip(v.rows()).zip(targets) {
-            chroma_row(us, vs, map.u, to_u);
-            chroma_row(us, vs, map.v, to_v);
+            chroma_row(us, us, vs, map.u, to_u);
+            chroma_row(vs, us, vs, map.v, to_v);
             if mixed {
                 for ((pair, &u), &v) in self.mix.as_chunks_mut::<2>().0.iter_mut().zip(us).zip(vs) {
-                    *pair = [part(u, map.mix[0]) + part(v, map.mix[1]); 2];
+                    *pair = [blend(centred(u), centred(v), map.mix); 2];
                 }
             }
             let (first, second) = to_y.split_at_mut(self.even_width);
@@ -161,6 +171,29 @@ mod tests {
         let g = (y - kr * r - kb * b) / (1.0 - kr - kb);
         let luma = 0.299 * r + 0.587 * g + 0.114 * b;
         [luma, 128.0 + (b - luma) / 1.772, 128.0 + (r - luma) / 1.402]
+    }
+
+    #[test]
+    fn sixteen_bits_are_enough_for_every_range_and_matrix() {
+        for range in [ColorRange::Limited, ColorRange::Full] {
+            for matrix in [ColorMatrix::Bt601, ColorMatrix::Bt709, ColorMatrix::Bt2020] {
+                let map = Map::new(ColorInfo { range, matrix });
+                assert!(
+                    u32::from(255 - map.black) * u32::from(map.luma) + 64 <= u32::from(u16::MAX)
+                );
+                for shares in [map.mix, map.u, map.v] {
+                    let most = shares
+                        .iter()
+                        .map(|share| i32::from(share.abs()))
+                        .sum::<i32>()
+                        * 128;
+                    assert!(
+                        most + 256 <= i32::from(i16::MAX),
+                        "{range:?} {matrix:?} {shares:?}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]
