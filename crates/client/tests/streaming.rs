@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use framewire::{
-    Client, DropReason, EndKind, SessionState, StreamConfig, TaskType, VideoFileSource, WaitError,
-    Workflow,
+    Client, EndKind, SessionState, StreamConfig, TaskType, VideoFileSource, WaitError, Workflow,
 };
 use serde_json::json;
 use support::{FakeWorker, clip, config, long_file, options, picture, result, shade};
@@ -152,6 +151,7 @@ fn a_consumer_that_stops_holds_the_worker_back_and_still_gets_everything() {
     });
     let mut limits = options();
     limits.frame_queue = 2;
+    limits.frame_queue_bytes = 1;
     limits.result_queue = 4;
     let source = VideoFileSource::new(clip().to_str().unwrap());
     let session = worker.session_with(source, config(), limits);
@@ -295,48 +295,6 @@ fn without_pictures_results_count_as_delivered() {
         (stats.frames.produced, stats.frames.delivered, stats.results),
         (20, 20, 20)
     );
-}
-
-#[test]
-fn realtime_keeps_the_newest_and_counts_the_rest() {
-    const FRAMES: u64 = 100;
-    let (sent, all_sent) = channel();
-    let worker = FakeWorker::connecting(move |mut worker| {
-        worker.receive_file();
-        for n in 1..=FRAMES {
-            worker.send_frame(n);
-        }
-        worker.complete(FRAMES);
-        sent.send(()).unwrap();
-        worker.linger();
-        assert!(
-            worker.acks.is_empty(),
-            "realtime sessions are not acknowledged"
-        );
-    });
-    let mut limits = options();
-    limits.frame_queue = 3;
-    let source = VideoFileSource::new(clip().to_str().unwrap()).realtime_processing(true);
-    let session = worker.session_with(source, config(), limits);
-    let (done, dispatched) = channel();
-    session.on_any_data(move |_, metadata| done.send(metadata.unwrap().frame_id.0).unwrap());
-    let mut frames = session.frames();
-    let first = frames.next().unwrap().unwrap().frame_id().unwrap().0;
-    all_sent.recv().unwrap();
-    while dispatched.recv().unwrap() < FRAMES {}
-    let rest: Vec<u64> = frames
-        .map(|frame| frame.unwrap().frame_id().unwrap().0)
-        .collect();
-    assert!(rest.is_sorted() && rest[0] > first);
-    assert_eq!(*rest.last().unwrap(), FRAMES);
-    let frames = session.stats().frames;
-    assert_eq!(frames.produced, FRAMES);
-    assert_eq!(frames.delivered, 1 + rest.len() as u64);
-    assert_eq!(
-        frames.dropped[&DropReason::HandlerTooSlow],
-        FRAMES - frames.delivered
-    );
-    assert!(session.stats().latency.is_some());
 }
 
 #[test]

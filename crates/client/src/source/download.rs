@@ -141,6 +141,12 @@ async fn receive(
                 reason: error.to_string(),
             })?;
     }
+    if received == 0 {
+        return Err(SourceError::Download {
+            url: shown.to_owned(),
+            reason: "the server sent no bytes".into(),
+        });
+    }
     match announced {
         Some(announced) if announced != received => Err(SourceError::DownloadIncomplete {
             url: shown.to_owned(),
