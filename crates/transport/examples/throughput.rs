@@ -53,6 +53,7 @@ fn send(args: &[String], total: u64, message: usize, plain: bool) -> Result<()> 
     let mut input = child.stdin.take().ok_or("no stdin")?;
     let mut output = BufReader::new(child.stdout.take().ok_or("no stdout")?);
     put(&mut input, offer.sdp())?;
+    let asked = Instant::now();
     let peer = offer.accept_answer(&get(&mut output)?)?;
     let channel = loop {
         match next(&peer)? {
@@ -61,6 +62,7 @@ fn send(args: &[String], total: u64, message: usize, plain: bool) -> Result<()> 
             _ => {}
         }
     };
+    println!("connected and open after {:.1?}", asked.elapsed());
     let payload = Bytes::from(vec![7u8; message]);
     let (started, cpu) = (Instant::now(), cpu());
     let mut sent = 0;

@@ -27,6 +27,8 @@ pub struct EndpointConfig {
     pub interface: Option<String>,
     /// Offer loopback addresses too, so that peers on this machine connect without a network.
     pub loopback: bool,
+    /// Use IPv6 beside IPv4, when the machine has it.
+    pub ipv6: bool,
     /// Send many datagrams with one system call where the kernel can (GSO).
     pub segmentation: bool,
     /// Bytes asked of the kernel for the socket's receive and send buffers, each.
@@ -40,6 +42,7 @@ impl Default for EndpointConfig {
             public_ips: Vec::new(),
             interface: None,
             loopback: true,
+            ipv6: true,
             segmentation: true,
             socket_buffer: SOCKET_BUFFER,
         }
@@ -68,6 +71,12 @@ impl EndpointConfig {
     /// Whether loopback addresses are offered.
     pub fn with_loopback(mut self, on: bool) -> Self {
         self.loopback = on;
+        self
+    }
+
+    /// Whether IPv6 is used beside IPv4.
+    pub fn with_ipv6(mut self, on: bool) -> Self {
+        self.ipv6 = on;
         self
     }
 

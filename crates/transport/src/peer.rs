@@ -116,6 +116,15 @@ impl Peer {
     pub fn wait_closed(&self, deadline: Instant) -> bool {
         self.shared.wait_closed(deadline)
     }
+
+    /// Makes the driver panic in this peer's next turn. For tests.
+    #[doc(hidden)]
+    pub fn __panic(&self) {
+        self.shared
+            .sabotaged
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+        self.shared.notify();
+    }
 }
 
 impl Drop for Peer {

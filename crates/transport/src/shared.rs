@@ -1,7 +1,7 @@
 //! What the driver's core of a peer and the user's handles of it share.
 //! Only queues, flags and counters: no engine, no socket.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(crate) struct PeerShared {
     close: Mutex<Option<CloseRequest>>,
     notify: OnceLock<Arc<dyn Notify>>,
     pub(crate) path: Path,
+    /// Set by tests: the next turn panics.
+    pub(crate) sabotaged: AtomicBool,
     over: Mutex<bool>,
     ended: Condvar,
 }
@@ -50,6 +52,7 @@ impl PeerShared {
             close: Mutex::default(),
             notify: OnceLock::new(),
             path: Path::default(),
+            sabotaged: AtomicBool::new(false),
             over: Mutex::new(false),
             ended: Condvar::new(),
         }

@@ -54,6 +54,8 @@ counters! {
         dropped_malformed,
         /// Dropped: the address belongs to another live session.
         dropped_conflict,
+        /// Dropped: a loopback address cannot reach another machine, nor the other way round.
+        dropped_unroutable,
         /// Datagrams the kernel refused to send.
         send_errors,
         /// Datagrams not sent because the socket's buffer was full.

@@ -15,6 +15,7 @@ mod setup;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use str0m::net::{Protocol, Receive};
@@ -214,6 +215,10 @@ impl PeerCore {
         if self.over {
             return;
         }
+        assert!(
+            !self.shared.sabotaged.load(Ordering::Relaxed),
+            "a test asked for this"
+        );
         let requested = self.shared.close_requested();
         let wants_clock = self.has_outgoing() || requested.is_some();
         if now >= self.engine_deadline || (wants_clock && now > self.engine_now + CLOCK_LAG) {
@@ -246,16 +251,15 @@ impl PeerCore {
     /// When `turn` is due next, whatever else happens.
     pub fn deadline(&self) -> Instant {
         let more = (!self.hold.is_empty() && self.room).then_some(self.engine_now);
+        // An engine that asks for "now" again and again must not keep the driver from sleeping.
+        let engine = self.engine_deadline.max(self.engine_now + CLOCK_LAG);
         let others = [
             more,
             self.liveness.deadline(),
             self.connect_deadline,
             self.closing.as_ref().map(|c| c.deadline),
         ];
-        others
-            .into_iter()
-            .flatten()
-            .fold(self.engine_deadline, Instant::min)
+        others.into_iter().flatten().fold(engine, Instant::min)
     }
 
     /// Whether the consumer may be given more. Looked up once a batch, which is what the limit can be exceeded by.

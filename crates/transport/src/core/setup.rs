@@ -27,6 +27,9 @@ use crate::shared::PeerShared;
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// Unanswered checks after which the engine gives up a path. Its back-off arithmetic allows no more than 119.
 const MAX_CHECKS: u32 = 100;
+/// First repetition of an unanswered check. Short, because an answerer's first checks always come before the offerer
+/// has its answer: with the engine's 250 ms every connection would take that much longer.
+const FIRST_REPETITION: Duration = Duration::from_millis(50);
 const UFRAG_LEN: usize = 8;
 const PWD_LEN: usize = 24;
 
@@ -240,6 +243,7 @@ fn engine(now: Instant, config: &PeerConfig, creds: &IceCreds, local: &Local) ->
         .set_local_ice_credentials(creds.clone());
     // The engine must not give up a path before we do.
     let longest = config.connect_timeout.max(config.lost_after) + Duration::from_secs(5);
+    options.set_initial_stun_rto(FIRST_REPETITION);
     options.set_max_stun_rto(CHECK_INTERVAL.max(longest / (MAX_CHECKS - 10)));
     options.set_max_stun_retransmits(MAX_CHECKS as usize);
     let mut rtc = options.build(now);

@@ -54,7 +54,7 @@ impl Batch {
     pub(crate) fn push(&mut self, transmit: Transmit<'_>) {
         // A loopback source cannot reach another machine; the kernel would report an error that disables GSO.
         if transmit.source.ip().is_loopback() != transmit.destination.ip().is_loopback() {
-            add(&self.counters.send_errors, 1);
+            add(&self.counters.dropped_unroutable, 1);
             return;
         }
         self.add(

@@ -30,10 +30,11 @@ impl AsFd for Socket {
 
 impl Socket {
     pub(crate) fn bind(config: &EndpointConfig) -> io::Result<Socket> {
-        let (inner, dual) = match bind_dual(config.port) {
-            Ok(socket) => (socket, true),
-            // No IPv6 on this machine, or the port is taken: IPv4 alone decides.
-            Err(_) => (bind_v4(config.port)?, false),
+        let dual = config.ipv6.then(|| bind_dual(config.port).ok()).flatten();
+        let (inner, dual) = match dual {
+            Some(socket) => (socket, true),
+            // Not wanted, no IPv6 on this machine, or the port is taken: IPv4 alone decides.
+            None => (bind_v4(config.port)?, false),
         };
         let state = UdpSocketState::new((&inner).into())?;
         state.enable_transport_errors((&inner).into())?;

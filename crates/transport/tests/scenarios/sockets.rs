@@ -103,6 +103,22 @@ fn the_same_bytes_arrive_with_and_without_segmentation() {
 }
 
 #[test]
+fn endpoints_with_and_without_ipv6_reach_each_other() {
+    for (ours, theirs) in [(false, false), (true, false), (false, true)] {
+        let client = Endpoint::bind(local().with_ipv6(ours)).expect("bind");
+        let server = Endpoint::bind(local().with_ipv6(theirs)).expect("bind");
+        let (ours, theirs) = connect(&client, &server);
+        open(&ours, "inference")
+            .send_text("hello".into())
+            .expect("open");
+        assert_eq!(message(&theirs), "hello");
+        let stats = ours.stats();
+        assert!(stats.remote.is_some_and(|r| r.is_ipv4()), "{stats:?}");
+        drop(theirs);
+    }
+}
+
+#[test]
 fn the_socket_gets_large_buffers_or_says_what_it_got() {
     let stats = Endpoint::bind(local()).expect("bind").stats();
     // Without privileges the system's maximum decides; what was really given is in the statistics.
@@ -152,6 +168,52 @@ fn eight_peers_share_a_socket_with_a_stranger_who_sends_rubbish() {
         "{stats:?}"
     );
     assert_eq!(stats.engine_panics, 0);
+}
+
+#[test]
+fn a_second_session_between_the_same_sockets_fails_and_leaves_the_first_alone() {
+    let (client, server) = (
+        Endpoint::bind(local()).expect("bind"),
+        Endpoint::bind(local()).expect("bind"),
+    );
+    let (ours, theirs) = connect(&client, &server);
+    open(&ours, "inference");
+    let config = PeerConfig::default().with_connect_timeout(2 * SECOND);
+    let offer = client
+        .offer(config.clone().with_channel("inference"))
+        .expect("offer");
+    let (_second_theirs, answer) = server.answer(offer.sdp(), config).expect("answer");
+    let second = offer.accept_answer(&answer).expect("accept");
+    let reason = closed(&second);
+    assert!(
+        matches!(reason, CloseReason::ConnectTimeout { .. }),
+        "{reason:?}"
+    );
+    ours.channel("inference")
+        .expect("known")
+        .send_text("unharmed".into())
+        .expect("open");
+    assert_eq!(message(&theirs), "unharmed");
+    assert!(client.stats().dropped_conflict + server.stats().dropped_conflict > 0);
+}
+
+#[test]
+fn a_panic_in_one_session_ends_it_alone() {
+    let server = Endpoint::bind(local()).expect("bind");
+    let clients: Vec<Endpoint> = (0..2)
+        .map(|_| Endpoint::bind(local()).expect("bind"))
+        .collect();
+    let (ours, theirs) = connect(&clients[0], &server);
+    let (other_ours, other_theirs) = connect(&clients[1], &server);
+    open(&ours, "inference");
+    open(&other_ours, "inference");
+    theirs.__panic();
+    let reason = closed(&theirs);
+    assert!(matches!(reason, CloseReason::Failed(_)), "{reason:?}");
+    let channel = other_ours.channel("inference").expect("known");
+    channel.send_text("unharmed".into()).expect("open");
+    assert_eq!(message(&other_theirs), "unharmed");
+    assert_eq!((server.stats().engine_panics, server.stats().peers), (1, 1));
 }
 
 #[test]
