@@ -206,3 +206,82 @@ impl SendQueue {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn open() -> SendQueue {
+        let queue = SendQueue::new();
+        queue.set_life(Life::Open);
+        queue
+    }
+
+    fn message(bytes: usize) -> Outgoing {
+        let data = Bytes::from(vec![0; bytes]);
+        Outgoing { data, text: false }
+    }
+
+    #[test]
+    fn the_bound_is_reached_and_a_pop_makes_room() {
+        let queue = open();
+        let half = message(MAX_QUEUED_BYTES / 2);
+        queue.push(half.clone()).unwrap();
+        queue.push(half).unwrap();
+        assert_eq!(queue.push(message(1)), Err(Refused::Full(MAX_QUEUED_BYTES)));
+        queue.pop();
+        queue.push(message(1)).unwrap();
+        assert_eq!(queue.buffered(), MAX_QUEUED_BYTES / 2 + 1);
+    }
+
+    #[test]
+    fn a_life_goes_only_forward() {
+        let queue = SendQueue::new();
+        assert_eq!(queue.push(message(1)), Err(Refused::NotOpen));
+        queue.set_life(Life::Closing);
+        queue.set_life(Life::Open);
+        assert_eq!(queue.life(), Life::Closing);
+        queue.set_life(Life::Closed);
+        queue.set_life(Life::Closing);
+        assert_eq!(queue.life(), Life::Closed);
+    }
+
+    #[test]
+    fn a_low_event_is_due_only_when_the_amount_crosses_the_threshold() {
+        let queue = open();
+        for _ in 0..4 {
+            queue.push(message(10)).unwrap();
+        }
+        assert!(!queue.pop(), "no threshold was set");
+        queue.set_threshold(10);
+        assert!(!queue.pop(), "20 is above 10");
+        queue.push(message(10)).unwrap();
+        assert!(!queue.pop());
+        assert!(queue.pop(), "from 20 to 10");
+        queue.push(message(10)).unwrap();
+        assert!(!queue.pop(), "the last event was not taken yet");
+        queue.low_event_taken();
+        queue.push(message(10)).unwrap();
+        assert!(queue.pop());
+    }
+
+    #[test]
+    fn waiters_end_with_room_with_time_and_with_the_channel() {
+        let queue = open();
+        queue.push(message(10)).unwrap();
+        let now = Instant::now();
+        assert_eq!(queue.wait_at_most(10, now), WaitEnd::Reached);
+        assert_eq!(queue.wait_at_most(9, now), WaitEnd::Timeout(10));
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| queue.wait_at_most(0, now + Duration::from_secs(20)));
+            queue.pop();
+            assert_eq!(waiter.join().unwrap(), WaitEnd::Reached);
+            queue.push(message(7)).unwrap();
+            let waiter = scope.spawn(|| queue.wait_at_most(0, now + Duration::from_secs(20)));
+            queue.set_life(Life::Closed);
+            assert_eq!(waiter.join().unwrap(), WaitEnd::Closed(7));
+        });
+    }
+}
