@@ -74,3 +74,8 @@ pub use session::{Closer, EndKind, Ended, FrameEvent, Frames, Session, SessionSt
 pub use source::{Source, UrlPolicy, VideoFileSource};
 pub use stats::{DropReason, FrameCounts, LatencySummary, SessionStats, UploadStats};
 pub use workflow::{TaskType, Workflow};
+
+/// The README's program compiles against this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -20,12 +20,13 @@ use crate::metrics::{Counter, Metrics};
 use crate::upload::UploadFile;
 use crate::workflow::{Runner, RunnerOptions, Serializer, Workflow};
 
-/// Decoded frames that may wait in batch processing; a 720p one is 1.4 MB.
-const BATCH_FRAMES: usize = 8;
+/// Decoded frames that may wait in batch processing. A 720p one is 1.4 MB, and more than a few only cost memory: decoding is
+/// the fastest stage.
+const BATCH_FRAMES: usize = 3;
 /// In realtime a waiting frame is an old frame.
 const REALTIME_FRAMES: usize = 1;
 /// Processed frames that may wait for serialization.
-const RESULTS: usize = 2;
+const RESULTS: usize = 1;
 
 /// What a pipeline is made of.
 pub(crate) struct Plan {
