@@ -63,3 +63,25 @@ pub use pool::{FramePool, PoolLimits, PoolStats};
 pub use resize::{ChannelOrder, Letterbox, ResizeError, Resizer};
 pub use rotate::Rotation;
 pub use timing::{TimeBase, Timing};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles only if everything may move between threads as the documentation says.
+    #[test]
+    fn frames_are_shared_and_workers_are_moved_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        fn moved<T: Send>() {}
+        shared::<Frame>();
+        shared::<FramePool>();
+        moved::<JpegEncoder>();
+        moved::<Resizer>();
+        moved::<Font>();
+        #[cfg(feature = "ffmpeg")]
+        {
+            moved::<Decoder>();
+            moved::<Mp4Writer>();
+        }
+    }
+}

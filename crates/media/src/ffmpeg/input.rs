@@ -125,6 +125,8 @@ impl Demuxer {
     pub(crate) fn next_packet(&mut self) -> Result<Option<&Packet>, AvError> {
         let mut retries = 0;
         loop {
+            // Reading overwrites a packet without releasing what it holds: the old one is dropped first.
+            self.packet = Packet::empty();
             match self.packet.read(&mut self.input) {
                 Ok(()) if self.packet.stream() == self.stream => return Ok(Some(&self.packet)),
                 Ok(()) => retries = 0,
