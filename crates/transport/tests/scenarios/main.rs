@@ -3,8 +3,10 @@
 mod closing;
 mod connecting;
 mod delivery;
+mod gathering;
 mod hostile;
 mod liveness;
+mod loopback;
 mod net;
 mod pressure;
 mod sockets;
