@@ -31,7 +31,7 @@ test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, 
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps --quiet
 	$(CARGO) check --release --locked --no-default-features -p framewire-protocol -p framewire-transport -p framewire
 	scripts/check-licences.py
-	$(CARGO) test --release --locked --workspace
+	$(CARGO) test --release --locked --workspace --no-fail-fast
 	@scripts/setup-interop.sh
 	.venv-interop/bin/python -m pytest -q tests/interop
 

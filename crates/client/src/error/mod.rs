@@ -76,6 +76,22 @@ pub struct HttpFailure {
     pub body: String,
 }
 
+impl HttpFailure {
+    /// Whether the worker found fault with the request itself. A 404 with a `message` is the worker missing the workflow
+    /// or model; without one it comes from a server that does not know the route.
+    pub(crate) fn names_bad_input(&self) -> bool {
+        let has_message = |body: &str| {
+            serde_json::from_str::<serde_json::Value>(body)
+                .is_ok_and(|body| body.get("message").is_some())
+        };
+        match self.status {
+            400 | 422 => true,
+            404 => has_message(&self.body),
+            _ => false,
+        }
+    }
+}
+
 impl std::fmt::Display for HttpFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} answered HTTP {}", self.url, self.status)?;

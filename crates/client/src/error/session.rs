@@ -140,9 +140,7 @@ impl SessionError {
     pub fn kind(&self) -> ErrorKind {
         match (self, self.step()) {
             (SessionError::Closed, _) => ErrorKind::Closed,
-            (SessionError::Http(failure), _) if matches!(failure.status, 400 | 422) => {
-                ErrorKind::Input
-            }
+            (SessionError::Http(failure), _) if failure.names_bad_input() => ErrorKind::Input,
             (_, Some(Step::Source)) => ErrorKind::Input,
             (_, Some(Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting)) => {
                 ErrorKind::Connect
@@ -182,6 +180,7 @@ mod tests {
     fn kinds_follow_the_step() {
         assert_eq!(http(400).kind(), ErrorKind::Input);
         assert_eq!(http(503).kind(), ErrorKind::Connect);
+        assert_eq!(http(404).kind(), ErrorKind::Connect);
         assert_eq!(
             SessionError::WorkerGone {
                 step: Step::Streaming
