@@ -5,7 +5,7 @@ mod support;
 use std::fs::OpenOptions;
 
 use framewire::{EndKind, ErrorKind, SessionError, SourceError, Step, VideoFileSource};
-use support::{FakeWorker, Reply, clip, config, long_file, options, scratch};
+use support::{FakeWorker, Reply, config, long_file, options, scratch};
 
 /// Runs a session on a file that must be refused before anything is connected.
 fn refused(path: &str) -> SourceError {
@@ -52,7 +52,7 @@ fn a_folder_is_refused_before_connecting() {
 #[cfg(feature = "ffmpeg")]
 #[test]
 fn files_without_video_are_refused_before_connecting() {
-    let whole = std::fs::read(clip()).unwrap();
+    let whole = std::fs::read(support::clip()).unwrap();
     for (name, content) in [
         ("notes.mp4", "no video\n".repeat(1000).into_bytes()),
         ("zeros.mp4", vec![0; 100_000]),
