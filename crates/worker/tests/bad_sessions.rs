@@ -41,7 +41,7 @@ fn an_upload_that_is_no_video_ends_with_the_reason() {
 fn a_file_that_breaks_off_gives_its_frames_and_then_the_reason() {
     let worker = worker();
     let mut client = Client::start(&worker, |_| {});
-    let whole = video::noisy();
+    let whole = video::noisy(20);
     client.upload(&whole[..whole.len() * 2 / 3], 49152);
     let (results, completion) = client.results();
     assert!(
@@ -270,18 +270,29 @@ fn a_finished_session_is_closed_when_the_client_never_does() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_holds_only_its_own_session() {
+fn a_client_that_reads_nothing_ends_its_own_session_only() {
     let worker = worker_with(|config| {
         config.env.buffer_limit = 64 * 1024;
-        config.limits.send_timeout = Duration::from_millis(300);
+        config.limits.send_timeout = Duration::from_millis(500);
+        config.limits.completion_drain = Duration::from_millis(200);
     });
-    let mut stuck = Client::start(&worker, |body| body["data_output"] = json!(["picture"]));
+    let mut stuck = Client::start_narrow(&worker, 16 * 1024, |body| {
+        body["data_output"] = json!(["picture"]);
+    });
     stuck.acks = false;
-    stuck.upload(&video::noisy(), 49152);
+    stuck.upload(&video::noisy(100), 49152);
     // It takes no events, so its transport stops taking data; meanwhile another session runs as ever.
     let mut other = Client::start(&worker, |_| {});
     other.upload(video::small(), 49152);
     assert_eq!(other.results().0.len(), video::FRAMES);
+    drop(other);
+    assert!(
+        worker.wait_idle(PATIENCE),
+        "the stuck session ends by itself"
+    );
+    assert_eq!(worker.stats().sessions_failed, 1);
+    let lost = |reason| worker.stats().dropped.contains(&(reason, 1));
+    assert!(lost("slow_channel"), "{:?}", worker.stats());
 }
 
 #[test]

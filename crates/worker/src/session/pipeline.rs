@@ -183,3 +183,64 @@ fn stage(
 
 /// Name of the stage that takes turns with the job machine.
 const SEND: &str = "send";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::places::Places;
+    use framewire_protocol::job::{JobConfig, JobOutput, JobSource};
+    use std::time::{Duration, Instant};
+
+    fn shared(place: Place) -> Shared {
+        let job = Job::new(Instant::now(), JobConfig::new(JobSource::Ready));
+        let control = Arc::new(Control::new(job));
+        control.handle(JobInput::ChannelOpen {
+            channel: 0,
+            label: "inference".into(),
+        });
+        Shared {
+            control,
+            metrics: Arc::default(),
+            tally: Arc::default(),
+            place: Arc::new(place),
+            span: tracing::Span::none(),
+        }
+    }
+
+    fn completion_errors(control: &Control) -> Vec<String> {
+        loop {
+            match control.poll().0 {
+                Some(JobOutput::Complete(completion)) => return completion.errors,
+                Some(_) => {}
+                None => panic!("the job does not end"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_in_any_stage_ends_its_session_with_an_error_and_frees_the_place() {
+        for name in ["decode", "workflow", SEND] {
+            let places = Places::new(1);
+            let shared = shared(places.take().unwrap());
+            if name == SEND {
+                shared.control.begin_frame().unwrap();
+            }
+            let error = Arc::new(Mutex::new(None));
+            let ends: Handoff<u8> = Handoff::new(1, QueuePolicy::Lossless);
+            let guard = EndOnDrop(ends.clone());
+            stage(name, &shared, &error, guard, || panic!("a bad frame")).unwrap();
+            assert_eq!(ends.pop(), None, "what waits for the stage goes on");
+            let text = error
+                .lock()
+                .unwrap()
+                .clone()
+                .expect("the reason is known by then");
+            assert!(text.contains(name));
+            if name == SEND {
+                assert_eq!(completion_errors(&shared.control), [text]);
+            }
+            drop(shared);
+            assert!(places.wait_empty(Duration::from_secs(20)));
+        }
+    }
+}

@@ -19,13 +19,17 @@ pub const PATH: &str = "/initialise_webrtc_worker";
 
 /// An offer with the usual channels that nobody will answer.
 pub fn offer_sdp() -> String {
-    offer_with(&["inference", "video_upload"]).1
+    offer_with(&["inference", "video_upload"], |_| {}).1
 }
 
-fn offer_with(channels: &[&str]) -> (framewire_transport::Offer, String) {
+fn offer_with(
+    channels: &[&str],
+    change: impl FnOnce(&mut PeerConfig),
+) -> (framewire_transport::Offer, String) {
     let endpoint = Endpoint::bind(EndpointConfig::default()).expect("a UDP port is free");
     let mut config = PeerConfig::default();
     config.channels = channels.iter().map(|label| (*label).to_owned()).collect();
+    change(&mut config);
     let offer = endpoint.offer(config).expect("an offer can be made");
     let sdp = offer.sdp().to_owned();
     (offer, sdp)
@@ -66,7 +70,25 @@ impl Client {
         headers: &[(&str, &str)],
         change: impl FnOnce(&mut Value),
     ) -> Result<Client, Response> {
-        let (offer, sdp) = offer_with(channels);
+        Client::with_config(worker, channels, headers, change, |_| {})
+    }
+
+    /// A client whose transport holds no more than `bytes` of what it does not read.
+    pub fn start_narrow(worker: &Worker, bytes: usize, change: impl FnOnce(&mut Value)) -> Client {
+        let channels = ["inference", "video_upload"];
+        let narrow = |config: &mut PeerConfig| config.inbound_limit = bytes;
+        Client::with_config(worker, &channels, &[], change, narrow)
+            .unwrap_or_else(|refused| panic!("refused: {} {}", refused.status, refused.body))
+    }
+
+    fn with_config(
+        worker: &Worker,
+        channels: &[&str],
+        headers: &[(&str, &str)],
+        change: impl FnOnce(&mut Value),
+        transport: impl FnOnce(&mut PeerConfig),
+    ) -> Result<Client, Response> {
+        let (offer, sdp) = offer_with(channels, transport);
         let mut body = request(&sdp);
         change(&mut body);
         let response = post_with(worker.local_addr(), PATH, headers, &body);

@@ -20,9 +20,9 @@ pub fn fast() -> &'static [u8] {
     FILE.get_or_init(|| make(640, 480, 120, 1000))
 }
 
-/// 320x240, 40 frames of noise: large enough to be cut in the middle, and for a channel's buffers to fill.
-pub fn noisy() -> Vec<u8> {
-    make_with(320, 240, 40, 25, |pool, index| {
+/// 320x240 noise: some 100 KB a frame, so large enough to be cut in the middle and for a channel's buffers to fill.
+pub fn noisy(frames: usize) -> Vec<u8> {
+    make_with(320, 240, frames, 25, |pool, index| {
         let mut state = index as u32 + 1;
         let noise: Vec<u8> = (0..320 * 240 * 3)
             .map(|_| {
@@ -51,7 +51,7 @@ fn make_with(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
     let pool = FramePool::default();
-    let options = Mp4Options::default().with_fps(f64::from(fps));
+    let options = Mp4Options::default().with_fps(f64::from(fps)).with_crf(1);
     let mut writer = Mp4Writer::create(&path, options).unwrap();
     for index in 0..frames {
         let mut frame = picture(&pool, index);
