@@ -19,7 +19,10 @@ pub(crate) fn init(args: &LogArgs, default_level: &str) {
         "warn,framewire={level},framewire_client={level},framewire_worker={level},framewire_transport={level},\
          framewire_media={level},framewire_protocol={level},framewire_cli={level}"
     );
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    let mut filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    // The ICE agent logs its passwords at debug level; nothing in the environment may bring them out.
+    filter = filter.add_directive("is=warn".parse().expect("a constant directive"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

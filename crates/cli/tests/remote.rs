@@ -262,6 +262,19 @@ fn keys_are_checked_and_never_shown() {
 }
 
 #[test]
+fn ice_passwords_are_not_logged_at_any_level() {
+    let output = framewire()
+        .args(["run", &clip(), "--max-frames", "2"])
+        .env("RUST_LOG", "debug")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", last_line(&output));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("DEBUG"), "the level was not applied");
+    assert!(!log.contains("IceCreds") && !log.contains("ice-pwd"));
+}
+
+#[test]
 fn a_public_address_needs_keys_or_courage() {
     let output = framewire()
         .args(["serve", "--listen", "0.0.0.0:0"])
