@@ -185,3 +185,39 @@ fn one_connection_serves_many_requests() {
         assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
     }
 }
+
+#[test]
+fn a_head_over_the_limit_gets_431() {
+    let worker = worker();
+    let long = "x".repeat(70_000);
+    let mut stream = connect(worker.local_addr());
+    let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n");
+    let _ = stream.write_all(head.as_bytes());
+    assert_eq!(read_response(stream).status, 431);
+}
+
+#[test]
+fn a_client_that_reads_no_responses_is_cut() {
+    let worker = worker_with(|config| {
+        config.limits.max_connections = 1;
+        config.limits.write_timeout = Duration::from_millis(300);
+    });
+    let mut deaf = connect(worker.local_addr());
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n",
+        worker.local_addr()
+    );
+    // Each response is some thousand bytes; the worker stops reading when it cannot write, then hangs up.
+    let end = deadline();
+    while deaf.write_all(request.as_bytes()).is_ok() {
+        assert!(
+            Instant::now() < end,
+            "the worker answers into the void for ever"
+        );
+    }
+    assert_eq!(
+        get(worker.local_addr(), "/healthz").status,
+        200,
+        "its place is free"
+    );
+}
