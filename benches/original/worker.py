@@ -18,6 +18,32 @@ os.environ.update(
 import inference.core.interfaces.http.http_api  # noqa: E402,F401  registers what a session needs, as the server does
 from inference.core.interfaces.webrtc_worker import WebRTCWorkerRequest  # noqa: E402
 from inference.core.interfaces.webrtc_worker.cpu import rtc_peer_connection_process  # noqa: E402
+from streamvision.camera.entities import VideoFrameProducer  # noqa: E402
+from streamvision.webrtc_worker.host import get_webrtc_worker_host  # noqa: E402
+
+# One pipeline built and thrown away: the blocks' imports are paid here, not in every session.
+get_webrtc_worker_host().init_workflow_pipeline(
+    video_reference=VideoFrameProducer,
+    workflow_specification={
+        "version": "1.0",
+        "inputs": [{"type": "InferenceImage", "name": "image"}],
+        "steps": [],
+        "outputs": [{"type": "JsonField", "name": "image", "selector": "$inputs.image"}],
+    },
+    workspace_name=None,
+    workflow_id=None,
+    api_key="test-key",
+    image_input_name="image",
+    workflows_parameters={},
+    disable_sinks=False,
+    workflows_thread_pool_workers=4,
+    execution_engine_thread_pool_workers=4,
+    cancel_thread_pool_tasks_on_exit=True,
+    video_metadata_input_name="video_metadata",
+    model_manager=None,
+    _is_preview=False,
+    workflow_version_id=None,
+)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -42,6 +42,10 @@ impl Factory {
             .map_err(|e| text(&e))?
             .with_optimization_level(GraphOptimizationLevel::Level3)
             .map_err(|e| text(&e))?
+            // The weights get memory of their exact size. In the arena, which grows by powers of two, they cost 20 MB more
+            // for the bundled detector, at the same speed.
+            .with_device_allocated_initializers()
+            .map_err(|e| text(&e))?
             .commit_from_file(&self.file)
             .map_err(|e| text(&e))
     }
