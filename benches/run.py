@@ -132,7 +132,7 @@ def main():
                 for key in ("sender_cpu_s_per_gb", "receiver_cpu_s_per_gb"):
                     figures.add(f"upload, {key.split('_')[0]}'s CPU", "s/GB", ours[key], theirs[key])
                 for key in ("sender_rss_mb", "receiver_rss_mb"):
-                    figures.add(f"upload, {key.split('_')[0]}'s peak RSS", "MB", ours[key], theirs[key])
+                    figures.add(f"upload, {key.split('_')[0]}'s peak RSS", "MiB", ours[key], theirs[key])
 
                 ours = json_lines("bench", "frames", str(CLIP), "-n", "1")
                 theirs = original_frames(worker)
@@ -140,8 +140,8 @@ def main():
                 both = theirs["cpu_seconds"] + theirs["worker_cpu_seconds"]
                 figures.add("job, CPU of client + worker", "s", ours["client_cpu_seconds"] + ours["worker_cpu_seconds"], both)
                 figures.add("job, end of upload to first frame", "s", ours["upload_to_first_frame_s"], theirs["upload_to_first_frame_s"])
-                figures.add("job, client's peak RSS", "MB", ours["client_rss_mb"], theirs["rss_mb"])
-                figures.add("job, worker's peak RSS (model loaded)", "MB", ours["worker_rss_mb"], theirs["worker_rss_mb"])
+                figures.add("job, client's peak RSS", "MiB", ours["client_rss_mb"], theirs["rss_mb"])
+                figures.add("job, worker's peak RSS (model loaded)", "MiB", ours["worker_rss_mb"], theirs["worker_rss_mb"])
                 figures.add("`serve` start to ready, models loaded", "s", ours["serve_ready_s"])
         finally:
             worker.send_signal(signal.SIGTERM)

@@ -10,7 +10,7 @@ pub(crate) fn cpu_seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// Peak resident set of this process in MB (10^6 bytes), 0 where the system does not tell.
+/// Peak resident set of this process in MiB, as memory is counted everywhere else; 0 where the system does not tell.
 pub(crate) fn max_rss_mb() -> f64 {
     max_rss_mb_of(std::process::id()).unwrap_or(0.0)
 }
@@ -36,7 +36,7 @@ pub(crate) fn cpu_seconds_of(pid: u32) -> anyhow::Result<f64> {
     Ok((user + system) as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// Peak resident set of another process in MB (10^6 bytes).
+/// Peak resident set of another process in MiB.
 pub(crate) fn max_rss_mb_of(pid: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
@@ -44,7 +44,7 @@ pub(crate) fn max_rss_mb_of(pid: u32) -> anyhow::Result<f64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .context("no VmHWM in /proc/PID/status")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kib * 1024.0 / 1e6)
+    Ok(kib / 1024.0)
 }
 
 #[cfg(test)]

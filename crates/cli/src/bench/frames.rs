@@ -21,10 +21,10 @@ pub(crate) fn run(file: &Path, api_url: Option<&str>, n: u32) -> anyhow::Result<
     let mut figures: [(&str, &str, Vec<f64>); 7] = [
         ("fps", "frames/s", vec![]),
         ("client_cpu_seconds", "s", vec![]),
-        ("client_rss_mb", "MB", vec![]),
+        ("client_rss_mb", "MiB", vec![]),
         ("upload_to_first_frame_s", "s", vec![]),
         ("worker_cpu_seconds", "s", vec![]),
-        ("worker_rss_mb", "MB", vec![]),
+        ("worker_rss_mb", "MiB", vec![]),
         ("serve_ready_s", "s", vec![]),
     ];
     for _ in 0..n {

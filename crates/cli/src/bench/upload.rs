@@ -97,8 +97,8 @@ fn send_runs(addr: SocketAddr, megabytes: u64, n: u32) -> anyhow::Result<()> {
     report::print("upload", "rate", "MB/s", &rates);
     report::print("upload", "sender_cpu_s_per_gb", "s/GB", &near);
     report::print("upload", "receiver_cpu_s_per_gb", "s/GB", &far);
-    report::print("upload", "sender_rss_mb", "MB", &near_rss);
-    report::print("upload", "receiver_rss_mb", "MB", &far_rss);
+    report::print("upload", "sender_rss_mb", "MiB", &near_rss);
+    report::print("upload", "receiver_rss_mb", "MiB", &far_rss);
     Ok(())
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn render(summary: &Summary, detections: &BTreeMap<String, u64>) -> S
     row(
         "this process",
         format!(
-            "{:.2} CPU s, {:.0} MB peak",
+            "{:.2} CPU s, {:.0} MiB peak",
             summary.cpu_seconds, summary.max_rss_mb
         ),
     );

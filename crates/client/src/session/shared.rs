@@ -28,7 +28,7 @@ use crate::session::verdict::verdict;
 use crate::stats::SessionStats;
 
 /// Decoded pictures kept ahead of the dispatcher, beside the frame queue.
-const DECODED_AHEAD: usize = 4;
+const DECODED_AHEAD: usize = 2;
 
 /// How far the start is.
 #[derive(Debug, Clone)]
