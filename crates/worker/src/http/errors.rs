@@ -11,15 +11,19 @@ use crate::session::places::NoPlace;
 use crate::workflow::{CompileError, CompileErrorKind};
 
 /// A refused request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum ApiError {
     /// Refused for a reason the original knows too.
+    #[error(transparent)]
     Request(RequestError),
     /// 413: the body is over the limit.
+    #[error("the request's body is over {0} bytes")]
     TooLarge(usize),
     /// 408: the body did not arrive in time.
+    #[error("the request's body did not arrive in time")]
     Slow,
     /// 503: shutting down.
+    #[error("the worker is shutting down")]
     Draining,
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn initialise(
     match answer(&app, peer, request).await {
         Ok(body) => json_response(StatusCode::OK, &body),
         Err(error) => {
-            tracing::info!(?error, "session refused");
+            tracing::info!(%error, "session refused");
             error.into_response()
         }
     }

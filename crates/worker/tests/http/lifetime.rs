@@ -59,6 +59,8 @@ fn a_draining_worker_takes_nobody_lets_the_running_session_finish_and_then_ends(
 fn a_session_that_outlives_the_drain_is_told_and_ended() {
     let worker = worker();
     let mut client = Client::start(&worker, |_| {});
+    // The echo shows that the worker has seen the channels open, too: only then there is somebody to tell.
+    client.ping();
     let ending = std::thread::spawn(move || worker.shutdown(Duration::ZERO));
     let (_, completion) = client.results();
     assert!(errors(&completion)[0].contains("shutting down"));
