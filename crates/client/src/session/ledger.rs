@@ -49,7 +49,9 @@ impl Ledger {
 
     /// A message named this frame id.
     pub(crate) fn announced(&mut self, frame: u64) {
-        self.highest = self.highest.max(frame);
+        if !self.closed {
+            self.highest = self.highest.max(frame);
+        }
     }
 
     pub(crate) fn result(&mut self, errors: usize) {
@@ -155,6 +157,19 @@ mod tests {
             frames.delivered + frames.dropped.values().sum::<u64>() + frames.in_flight
         );
         frames
+    }
+
+    #[test]
+    fn a_frame_announced_after_the_books_were_closed_changes_nothing() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        ledger.begin(now);
+        ledger.announced(2);
+        ledger.delivered(now, None);
+        ledger.close(now, Closing::Closed);
+        ledger.announced(3);
+        let frames = balanced(&ledger, now);
+        assert_eq!((frames.produced, frames.in_flight), (2, 0));
     }
 
     #[test]
