@@ -4,25 +4,31 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::*;
 use rustix::process::Signal;
 
-fn run_against(url: &str, more: &[&str]) -> std::process::Output {
-    let clip = clip();
-    let mut args = vec![
-        clip.as_str(),
-        "--api-url",
-        url,
+/// `framewire run` of the clip with the real detector on the worker at `url`.
+fn detect_at(url: &str) -> Command {
+    let mut command = framewire();
+    command.args(["run", &clip(), "--api-url", url]);
+    command.args([
         "--model",
         "ssd-mobilenetv2-oidv4",
-    ];
-    args.extend(["--task-type", "object-detection"]);
-    args.extend(more);
-    run(&args)
+        "--task-type",
+        "object-detection",
+    ]);
+    command
+}
+
+fn run_against(url: &str, more: &[&str]) -> Output {
+    detect_at(url)
+        .args(more)
+        .output()
+        .expect("the binary starts")
 }
 
 #[test]
@@ -125,22 +131,8 @@ fn a_worker_killed_in_mid_stream_is_status_1_within_seconds() {
     let mut serve = Serve::start(&[]);
     let dir = tempfile::tempdir().unwrap();
     let (video, summary) = (dir.path().join("v.mp4"), dir.path().join("s.json"));
-    let mut child = framewire()
-        .args([
-            "run",
-            &clip(),
-            "--api-url",
-            &serve.url,
-            "--model",
-            "ssd-mobilenetv2-oidv4",
-        ])
-        .args([
-            "--task-type",
-            "object-detection",
-            "--realtime",
-            "--out-data",
-            "-",
-        ])
+    let mut child = detect_at(&serve.url)
+        .args(["--realtime", "--out-data", "-"])
         .arg("--out-video")
         .arg(&video)
         .arg("--summary")
@@ -172,16 +164,8 @@ fn a_worker_told_to_end_finishes_its_sessions_and_leaves_nothing() {
     std::fs::create_dir(&uploads).unwrap();
     let mut serve = Serve::start(&["--upload-dir", uploads.to_str().unwrap()]);
     let summary = dir.path().join("s.json");
-    let mut child = framewire()
-        .args([
-            "run",
-            &clip(),
-            "--api-url",
-            &serve.url,
-            "--model",
-            "ssd-mobilenetv2-oidv4",
-        ])
-        .args(["--task-type", "object-detection", "--out-data", "-"])
+    let mut child = detect_at(&serve.url)
+        .args(["--out-data", "-"])
         .arg("--summary")
         .arg(&summary)
         .stdout(Stdio::piped())
@@ -201,22 +185,8 @@ fn a_worker_told_to_end_finishes_its_sessions_and_leaves_nothing() {
 fn a_killed_worker_leaves_no_upload_behind() {
     let dir = tempfile::tempdir().unwrap();
     let mut serve = Serve::start(&["--upload-dir", dir.path().to_str().unwrap()]);
-    let mut child = framewire()
-        .args([
-            "run",
-            &clip(),
-            "--api-url",
-            &serve.url,
-            "--model",
-            "ssd-mobilenetv2-oidv4",
-        ])
-        .args([
-            "--task-type",
-            "object-detection",
-            "--realtime",
-            "--out-data",
-            "-",
-        ])
+    let mut child = detect_at(&serve.url)
+        .args(["--realtime", "--out-data", "-"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
