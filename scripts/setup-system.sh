@@ -5,8 +5,14 @@ set -euo pipefail
 packages=(
   build-essential pkg-config cmake nasm clang libclang-dev   # C parts of dependencies, bindings
   libavcodec-dev libavformat-dev libavutil-dev libswscale-dev # FFmpeg, linked dynamically
+  libavdevice-dev libavfilter-dev                             # FFmpeg's cameras
   ffmpeg                                                      # makes and checks test clips
   python3 python3-venv python3-pip curl
+)
+# An RTSP server to test against.
+packages+=(
+  python3-gi gir1.2-gst-rtsp-server-1.0
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
 )
 command -v npm >/dev/null || packages+=(nodejs npm)
 
