@@ -7,7 +7,7 @@ BIN := target/release/framewire
 CLIP := assets/video/bikes.mp4
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
-.PHONY: help setup assets build demo test lint fmt doc bench interop clean
+.PHONY: help setup assets build demo test lint fmt doc bench bench-live interop clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,9 +45,13 @@ fmt: ## Format the tree
 doc: setup ## Build the API documentation
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
 
-bench: build assets ## framewire beside the original; writes benches/RESULTS.md (needs `make interop-setup`)
+bench: build assets ## framewire beside the original; writes benches/RESULTS.md
 	@scripts/setup-original.sh
 	.venv-original/bin/python benches/run.py
+
+bench-live: build assets ## Live video beside the original; writes benches/LIVE.md
+	@scripts/setup-original.sh
+	.venv-original/bin/python benches/live.py
 
 interop: build assets ## Our client against the original server from PyPI (6 GB, minutes)
 	@scripts/setup-original.sh
