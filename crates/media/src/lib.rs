@@ -35,7 +35,10 @@ mod frame;
 mod image;
 mod limits;
 #[cfg(feature = "ffmpeg")]
+mod live;
+#[cfg(feature = "ffmpeg")]
 mod mp4;
+mod pattern;
 mod pool;
 mod resize;
 mod rotate;
@@ -58,7 +61,10 @@ pub use image::{
 };
 pub use limits::{FrameError, MAX_DIMENSION, MAX_PIXELS};
 #[cfg(feature = "ffmpeg")]
+pub use live::{CameraOptions, Interrupt, LiveError, LiveFrame, LiveInfo, LiveInput, LiveOptions};
+#[cfg(feature = "ffmpeg")]
 pub use mp4::{Mp4Error, Mp4Options, Mp4Preset, Mp4Summary, Mp4Writer};
+pub use pattern::{TestPattern, read_pattern_counter};
 pub use pool::{FramePool, PoolLimits, PoolStats};
 pub use resize::{ChannelOrder, Letterbox, ResizeError, Resizer};
 pub use rotate::Rotation;
@@ -82,6 +88,8 @@ mod tests {
         {
             moved::<Decoder>();
             moved::<Mp4Writer>();
+            moved::<LiveInput>();
+            shared::<Interrupt>();
         }
     }
 }

@@ -243,7 +243,7 @@ fn codec_name(stream: &Stream<'_>) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn rate(rate: ff::Rational) -> Option<f64> {
+pub(super) fn rate(rate: ff::Rational) -> Option<f64> {
     let (numerator, denominator) = (rate.numerator(), rate.denominator());
     (numerator > 0 && denominator > 0).then(|| f64::from(numerator) / f64::from(denominator))
 }

@@ -1,8 +1,11 @@
 //! The only place that talks to FFmpeg: demuxing, decoding, pixel formats, encoding, muxing. All unsafe code is here.
 //! Not policy: what a failure means for a file is decided by `decode` and `mp4`.
 
+mod cause;
 mod codec;
 mod input;
+mod interrupt;
+mod live;
 mod output;
 mod picture;
 mod scale;
@@ -12,8 +15,11 @@ use std::sync::Once;
 
 use ffmpeg_next as ff;
 
+pub(crate) use cause::Cause;
 pub(crate) use codec::{Received, VideoCodec};
 pub(crate) use input::{Demuxer, OpenFailure, StreamFacts};
+pub(crate) use interrupt::{Stop, Watch};
+pub(crate) use live::{LiveDecoder, LiveDemuxer, LiveFacts, Opening, age_of_stamp};
 pub(crate) use output::{EncoderSettings, Mp4Encoder};
 pub(crate) use picture::{Picture, PictureError};
 pub(crate) use scale::Scaler;
