@@ -8,6 +8,7 @@
 //! | [`message`] | results and control messages, read borrowed, written in both forms |
 //! | [`encoding`] | bounded gunzip, gzip, base64 |
 //! | [`output`], [`ack`], [`queue`] | output modes, pacing, bounded hand-over |
+//! | [`ledger`], [`pairing`] | the worker's times of a frame; results matched with the video frames of a track |
 //! | [`signalling`] | HTTP bodies, errors, ICE server lists |
 //! | [`session`], [`job`] | the state machines of client and worker, each with a complete driving loop in its documentation |
 //!
@@ -25,8 +26,10 @@ pub mod chunk;
 pub mod encoding;
 pub mod incoming;
 pub mod job;
+pub mod ledger;
 pub mod message;
 pub mod output;
+pub mod pairing;
 pub mod queue;
 pub mod session;
 pub mod signalling;

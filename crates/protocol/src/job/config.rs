@@ -13,8 +13,10 @@ use crate::upload::UploadLimits;
 pub enum JobSource {
     /// A file on the `video_upload` channel; processing starts when it is whole.
     Upload,
-    /// A source that is there once the connection is.
+    /// A source that is there once the connection is: the worker reads it itself.
     Ready,
+    /// A video track of the client; processing starts with its first frame.
+    Track,
 }
 
 /// Time limits of a job. Together they leave no way to wait for ever.
@@ -25,6 +27,8 @@ pub struct JobLimits {
     pub connect: Duration,
     /// Longest time without an upload message before the file is whole; default 60 s.
     pub upload_stall: Duration,
+    /// From the results channel to the first frame of the client's track; default 60 s. Later silence is no end.
+    pub first_frame: Duration,
     /// `processing_timeout` of the request; `None` = no limit.
     pub processing: Option<Duration>,
     /// Taken off `processing`, for the goodbye; default 1 s (`WEBRTC_MODAL_SHUTDOWN_RESERVE`).
@@ -44,6 +48,7 @@ impl Default for JobLimits {
         JobLimits {
             connect: Duration::from_secs(60),
             upload_stall: Duration::from_secs(60),
+            first_frame: Duration::from_secs(60),
             processing: None,
             reserve: Duration::from_secs(1),
             vanished: Duration::from_secs(30),

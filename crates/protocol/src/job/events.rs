@@ -34,6 +34,8 @@ pub enum JobInput {
         /// Its bytes.
         data: Bytes,
     },
+    /// A frame came on the client's track. Only the first one matters; repeating it costs nothing.
+    TrackFrame,
     /// The source has no more frames, or failed; also for an upload that cannot be written or opened.
     SourceEnded {
         /// What went wrong; without credentials.
@@ -93,6 +95,8 @@ pub enum JobPhase {
     AwaitingUpload,
     /// The file is coming.
     Uploading,
+    /// Waiting for the first frame of the client's track.
+    AwaitingFrame,
     /// Frames are taken.
     Processing,
     /// Waiting for the frame in progress to end.
@@ -103,6 +107,16 @@ pub enum JobPhase {
     Lingering,
     /// Over.
     Ended,
+}
+
+impl JobPhase {
+    /// Whether no further frame is taken.
+    pub fn is_ending(self) -> bool {
+        matches!(
+            self,
+            JobPhase::Stopping | JobPhase::Completing | JobPhase::Lingering | JobPhase::Ended
+        )
+    }
 }
 
 /// The output modes in force.

@@ -29,6 +29,8 @@ pub struct Job {
     vanished_at: Option<Instant>,
     channels: Channels,
     upload: UploadReceiver,
+    /// The client's track has delivered a frame.
+    track: bool,
     processing: Processing,
     modes: OutputModes,
     end: Option<JobEnd>,
@@ -51,6 +53,7 @@ impl Job {
             vanished_at: None,
             channels: Channels::default(),
             upload: UploadReceiver::new(config.upload),
+            track: false,
             processing: Processing::new(AckWindow::new(config.batch, config.ack_window)),
             modes: OutputModes {
                 stream: config.stream_output.clone(),
@@ -80,6 +83,7 @@ impl Job {
                 Role::Upload => self.upload(now, channel, data),
                 Role::Ignored => {}
             },
+            JobInput::TrackFrame => self.track_frame(now),
             JobInput::SourceEnded { error } => match error {
                 None => self.stop(now, JobEnd::Done),
                 Some(error) => self.stop(now, JobEnd::SourceFailed(error)),
@@ -104,6 +108,7 @@ impl Job {
             JobPhase::Offered
             | JobPhase::AwaitingUpload
             | JobPhase::Uploading
+            | JobPhase::AwaitingFrame
             | JobPhase::Processing => Gate::Wait,
             _ => Gate::Stop,
         }
@@ -195,7 +200,19 @@ impl Job {
             JobSource::Upload if !self.upload.is_complete() => {
                 self.enter(now, JobPhase::Uploading, stall)
             }
-            JobSource::Upload | JobSource::Ready => self.start(now),
+            JobSource::Track if !self.track => {
+                let limit = Some(self.config.limits.first_frame);
+                self.enter(now, JobPhase::AwaitingFrame, limit);
+            }
+            JobSource::Upload | JobSource::Ready | JobSource::Track => self.start(now),
+        }
+    }
+
+    /// The track may be faster than the data channel, so that its first frame can come while the phase is still `Offered`.
+    fn track_frame(&mut self, now: Instant) {
+        self.track = true;
+        if self.phase == JobPhase::AwaitingFrame {
+            self.start(now);
         }
     }
 
@@ -364,6 +381,10 @@ impl Job {
                     "no upload message for {:?} before the file was complete",
                     limits.upload_stall
                 );
+                self.stop(now, JobEnd::SourceFailed(error));
+            }
+            JobPhase::AwaitingFrame => {
+                let error = format!("no video frame arrived within {:?}", limits.first_frame);
                 self.stop(now, JobEnd::SourceFailed(error));
             }
             JobPhase::Stopping => self.complete(now),

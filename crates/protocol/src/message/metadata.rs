@@ -1,12 +1,15 @@
 //! `video_metadata`: what the worker says about the frame a result belongs to.
 //! Metadata of images inside outputs is another thing and stays raw JSON.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::FrameId;
+use crate::ledger::WorkerTimes;
 use crate::message::result::Metadata;
 
 /// Facts about one frame.
@@ -31,6 +34,8 @@ pub struct VideoMetadata {
     pub width: Option<u32>,
     /// Height of the source frame.
     pub height: Option<u32>,
+    /// Where the worker's time went, if both ends agreed on the ledger; see [`WorkerTimes`].
+    pub fw: Option<WorkerTimes>,
     /// Errors of the frame. Not part of `video_metadata` on the wire; filled in for handlers.
     pub errors: Vec<String>,
 }
@@ -48,6 +53,7 @@ impl VideoMetadata {
             measured_fps: None,
             width: None,
             height: None,
+            fw: None,
             errors: Vec::new(),
         }
     }
@@ -62,35 +68,45 @@ impl VideoMetadata {
     }
 
     pub(super) fn read(raw: &RawValue) -> Metadata {
-        match serde_json::from_str::<Value>(raw.get()) {
-            Ok(Value::Null) => Metadata::Absent,
-            Ok(value) => Self::from_value(&value).map_or(Metadata::Unreadable, Metadata::Present),
+        if raw.get() == "null" {
+            return Metadata::Absent;
+        }
+        // Each value is read by itself, so that one no parser can hold (1e999) costs its own field at most.
+        match serde_json::from_str::<HashMap<String, &RawValue>>(raw.get()) {
+            Ok(fields) => {
+                Self::from_fields(&fields).map_or(Metadata::Unreadable, Metadata::Present)
+            }
             Err(_) => Metadata::Unreadable,
         }
     }
 
-    fn from_value(value: &Value) -> Option<Self> {
-        let object = value.as_object()?;
-        let frame_id = FrameId(object.get("frame_id")?.as_u64()?);
-        let (received_at, utc_offset) = parse_time(object.get("received_at")?.as_str()?)?;
+    fn from_fields(fields: &HashMap<String, &RawValue>) -> Option<Self> {
+        let value = |name: &str| -> Option<Value> {
+            fields.get(name).map_or(Some(Value::Null), |raw| {
+                serde_json::from_str(raw.get()).ok()
+            })
+        };
+        let frame_id = FrameId(value("frame_id")?.as_u64()?);
+        let (received_at, utc_offset) = parse_time(value("received_at")?.as_str()?)?;
         let mut metadata = VideoMetadata::new(frame_id, received_at);
         metadata.utc_offset = utc_offset;
-        metadata.pts = optional(object.get("pts"), Value::as_i64)?;
-        metadata.time_base = optional(object.get("time_base"), Value::as_f64)?;
-        metadata.declared_fps = optional(object.get("declared_fps"), Value::as_f64)?;
-        metadata.measured_fps = optional(object.get("measured_fps"), Value::as_f64)?;
+        metadata.pts = optional(value("pts")?, Value::as_i64)?;
+        metadata.time_base = optional(value("time_base")?, Value::as_f64)?;
+        metadata.declared_fps = optional(value("declared_fps")?, Value::as_f64)?;
+        metadata.measured_fps = optional(value("measured_fps")?, Value::as_f64)?;
         let size = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
-        metadata.width = optional(object.get("width"), size)?;
-        metadata.height = optional(object.get("height"), size)?;
+        metadata.width = optional(value("width")?, size)?;
+        metadata.height = optional(value("height")?, size)?;
+        metadata.fw = fields.get("fw").and_then(|raw| WorkerTimes::read(raw));
         Some(metadata)
     }
 }
 
 /// `Some(None)` for null or missing, `None` for the wrong type.
-fn optional<T>(value: Option<&Value>, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
+fn optional<T>(value: Value, read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
     match value {
-        None | Some(Value::Null) => Some(None),
-        Some(value) => read(value).map(Some),
+        Value::Null => Some(None),
+        value => read(&value).map(Some),
     }
 }
 
@@ -132,7 +148,7 @@ pub(crate) fn time_text(time: NaiveDateTime) -> String {
 
 impl Serialize for VideoMetadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("VideoMetadata", 8)?;
+        let mut object = serializer.serialize_struct("VideoMetadata", 9)?;
         object.serialize_field("frame_id", &self.frame_id.0)?;
         object.serialize_field("received_at", &time_text(self.received_at))?;
         object.serialize_field("pts", &self.pts)?;
@@ -141,6 +157,9 @@ impl Serialize for VideoMetadata {
         object.serialize_field("measured_fps", &finite(self.measured_fps))?;
         object.serialize_field("width", &self.width)?;
         object.serialize_field("height", &self.height)?;
+        if let Some(times) = &self.fw {
+            object.serialize_field("fw", times)?;
+        }
         object.end()
     }
 }

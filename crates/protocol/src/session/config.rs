@@ -19,7 +19,7 @@ pub struct StepLimits {
     pub opening: Duration,
     /// Longest time without upload progress; default 60 s.
     pub uploading: Duration,
-    /// First result after everything was sent (`WEBRTC_INITIAL_FRAME_TIMEOUT`); default 90 s.
+    /// First result or frame after the file, or the first frame of our own track, was sent, or after the connection (`WEBRTC_INITIAL_FRAME_TIMEOUT`); default 90 s.
     pub first_result: Duration,
 }
 
@@ -37,7 +37,7 @@ impl Default for StepLimits {
 }
 
 impl StepLimits {
-    /// Sets the limit of one step; steps without one (streaming) ignore it.
+    /// Sets the limit of one step; steps without one (sending, streaming) ignore it.
     #[must_use]
     pub fn with(mut self, step: Step, limit: Duration) -> Self {
         match step {
@@ -47,7 +47,7 @@ impl StepLimits {
             Step::Opening => self.opening = limit,
             Step::Uploading => self.uploading = limit,
             Step::FirstResult => self.first_result = limit,
-            Step::Streaming => {}
+            Step::Sending | Step::Streaming => {}
         }
         self
     }
@@ -61,8 +61,38 @@ impl StepLimits {
             Step::Opening => Some(self.opening),
             Step::Uploading => Some(self.uploading),
             Step::FirstResult => Some(self.first_result),
-            Step::Streaming => None,
+            Step::Sending | Step::Streaming => None,
         }
+    }
+}
+
+/// Where the frames of a session come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum SessionSource {
+    /// The worker has them once the connection is up: it reads a stream itself.
+    #[default]
+    Remote,
+    /// A file that goes up on `video_upload` first.
+    Upload,
+    /// A video track of ours: cameras, streams pulled here, frames pushed by the user.
+    Track,
+}
+
+/// How long results of what was sent are still waited for after our own source ended. Nobody says which result is the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainLimits {
+    /// Over when nothing came for this long; default 500 ms, 5 s in batch processing.
+    pub quiet: Duration,
+    /// Over at the latest after this; default 2 s, 60 s in batch processing.
+    pub total: Duration,
+}
+
+impl DrainLimits {
+    /// These limits.
+    pub fn new(quiet: Duration, total: Duration) -> Self {
+        DrainLimits { quiet, total }
     }
 }
 
@@ -75,8 +105,12 @@ pub struct SessionConfig {
     pub realtime: bool,
     /// When frames travel on the data channel: the user's `stream_output`, in order. Empty when they do not.
     pub frame_outputs: Vec<String>,
-    /// Whether a file goes up on `video_upload` first.
-    pub uploads: bool,
+    /// Where frames come from.
+    pub source: SessionSource,
+    /// Whether processed frames come on a video track.
+    pub track_frames: bool,
+    /// How a session ends after its own source did.
+    pub drain: DrainLimits,
     /// Step limits.
     pub limits: StepLimits,
     /// Silence after which the peer is lost; 30 s, or 15 s between two ends of ours.
@@ -89,7 +123,13 @@ impl SessionConfig {
         SessionConfig {
             realtime,
             frame_outputs: Vec::new(),
-            uploads: false,
+            source: SessionSource::Remote,
+            track_frames: false,
+            drain: if realtime {
+                DrainLimits::new(Duration::from_millis(500), Duration::from_secs(2))
+            } else {
+                DrainLimits::new(Duration::from_secs(5), Duration::from_secs(60))
+            },
             limits: StepLimits::default(),
             lost_after: Duration::from_secs(30),
         }
@@ -105,7 +145,28 @@ impl SessionConfig {
     /// A file is uploaded before results can come.
     #[must_use]
     pub fn with_upload(mut self) -> Self {
-        self.uploads = true;
+        self.source = SessionSource::Upload;
+        self
+    }
+
+    /// Frames come from a track of ours: the first result is waited for from the first frame sent on.
+    #[must_use]
+    pub fn with_track_source(mut self) -> Self {
+        self.source = SessionSource::Track;
+        self
+    }
+
+    /// Processed frames come on a video track; see [`Session::track_frame`](crate::session::Session::track_frame).
+    #[must_use]
+    pub fn with_track_frames(mut self) -> Self {
+        self.track_frames = true;
+        self
+    }
+
+    /// Replaces how long results are waited for after our own source ended.
+    #[must_use]
+    pub fn with_drain(mut self, drain: DrainLimits) -> Self {
+        self.drain = drain;
         self
     }
 

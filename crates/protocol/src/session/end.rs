@@ -18,6 +18,8 @@ pub enum Step {
     Opening,
     /// The file going up.
     Uploading,
+    /// The first frame of our own source; no limit of its own, since the user may push it at any time.
+    Sending,
     /// The first result.
     FirstResult,
     /// Further results; no limit of its own.
@@ -32,6 +34,7 @@ impl fmt::Display for Step {
             Step::Connecting => "connecting to the worker",
             Step::Opening => "opening the data channels",
             Step::Uploading => "uploading the file",
+            Step::Sending => "waiting for the first frame to send",
             Step::FirstResult => "waiting for the first result",
             Step::Streaming => "receiving results",
         })
@@ -87,6 +90,13 @@ pub enum End {
         /// Length of the silence.
         silence: Duration,
     },
+    /// Our own source failed; results of what was sent before have been waited for.
+    SourceFailed {
+        /// Where the session stood.
+        step: Step,
+        /// What happened, in words; without credentials.
+        message: String,
+    },
     /// A step failed.
     Failed {
         /// The step.
@@ -132,6 +142,9 @@ impl fmt::Display for End {
                 "the worker is gone (its port refuses connections) while {step}"
             ),
             End::Lost { silence } => write!(f, "nothing was heard from the worker for {silence:?}"),
+            End::SourceFailed { step, message } => {
+                write!(f, "the source failed while {step}: {message}")
+            }
             End::Failed { step, message } => write!(f, "{step} failed: {message}"),
         }
     }

@@ -28,6 +28,14 @@ pub enum Input {
     UploadProgress,
     /// The last chunk was handed to the channel.
     UploadDone,
+    /// A frame of our own source went out on the track. Only the first one matters; repeating it costs nothing.
+    FrameSent,
+    /// Our own source has no more frames, and the last one went out; or it failed. What was sent is drained first, see
+    /// [`DrainLimits`](crate::session::DrainLimits).
+    SourceEnded {
+        /// What went wrong, in words; without credentials.
+        error: Option<String>,
+    },
     /// The transport has heard nothing for this long.
     Stalled(Duration),
     /// The transport hears the peer again.

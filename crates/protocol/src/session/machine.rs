@@ -10,7 +10,7 @@ use crate::incoming::DropReason;
 use crate::message::{Metadata, ResultMessage, ack_text};
 use crate::session::{
     Counters, Delivery, Dispatch, End, FrameDrop, FrameTicket, HandlersTicket, Input, Output,
-    PeerEnd, SessionConfig, SessionState, Step,
+    PeerEnd, SessionConfig, SessionSource, SessionState, Step,
 };
 
 /// While the peer is silent, how often the worker's HTTP port is tried.
@@ -25,6 +25,7 @@ pub struct Session {
     results_open: bool,
     upload_open: bool,
     stalled: Option<Stall>,
+    drain: Option<Drain>,
     end: Option<End>,
     released: bool,
     out: VecDeque<Output>,
@@ -40,6 +41,14 @@ struct Stall {
     lost_at: Option<Instant>,
 }
 
+/// Our own source has ended.
+#[derive(Debug)]
+struct Drain {
+    error: Option<String>,
+    quiet: Option<Instant>,
+    total: Option<Instant>,
+}
+
 impl Session {
     /// Not started.
     pub fn new(config: SessionConfig) -> Self {
@@ -50,6 +59,7 @@ impl Session {
             results_open: false,
             upload_open: false,
             stalled: None,
+            drain: None,
             end: None,
             released: false,
             out: VecDeque::new(),
@@ -81,6 +91,8 @@ impl Session {
                 self.enter(now, Step::Uploading)
             }
             Input::UploadDone => self.advance(now, Step::Uploading, Step::FirstResult),
+            Input::FrameSent => self.advance(now, Step::Sending, Step::FirstResult),
+            Input::SourceEnded { error } => self.source_ended(now, error),
             Input::Stalled(silence) => self.stall(now, silence),
             Input::Resumed => {
                 if self.stalled.take().is_some() {
@@ -121,7 +133,7 @@ impl Session {
             });
             return Dispatch::End;
         }
-        self.enter(now, Step::Streaming);
+        self.arrived(now);
         self.count(message);
         let frame = self.frame_of(message);
         if frame.is_some() {
@@ -181,6 +193,8 @@ impl Session {
             self.deadline,
             stall.map(|s| s.next_probe),
             stall.and_then(|s| s.lost_at),
+            self.drain.as_ref().and_then(|d| d.quiet),
+            self.drain.as_ref().and_then(|d| d.total),
         ];
         at.into_iter().flatten().min()
     }
@@ -248,19 +262,42 @@ impl Session {
 
     /// Leaves `Opening` once every channel the session needs is open.
     fn channels_changed(&mut self, now: Instant) {
-        let ready = self.results_open && (self.upload_open || !self.config.uploads);
+        let uploads = self.config.source == SessionSource::Upload;
+        let ready = self.results_open && (self.upload_open || !uploads);
         if !ready
             || !matches!(self.step, Some(Step::Connecting | Step::Opening))
             || self.end.is_some()
         {
             return;
         }
-        if self.config.uploads {
-            self.enter(now, Step::Uploading);
-            self.out.push_back(Output::StartUpload);
-        } else {
-            self.enter(now, Step::FirstResult);
+        match self.config.source {
+            SessionSource::Upload => {
+                self.enter(now, Step::Uploading);
+                self.out.push_back(Output::StartUpload);
+            }
+            SessionSource::Track => self.enter(now, Step::Sending),
+            SessionSource::Remote => self.enter(now, Step::FirstResult),
         }
+    }
+
+    /// Something of the worker's work arrived.
+    fn arrived(&mut self, now: Instant) {
+        self.enter(now, Step::Streaming);
+        if let Some(drain) = &mut self.drain {
+            drain.quiet = now.checked_add(self.config.drain.quiet);
+        }
+    }
+
+    fn source_ended(&mut self, now: Instant, error: Option<String>) {
+        if self.drain.is_some() || self.end.is_some() {
+            return;
+        }
+        let limits = self.config.drain;
+        self.drain = Some(Drain {
+            error,
+            quiet: now.checked_add(limits.quiet),
+            total: now.checked_add(limits.total),
+        });
     }
 
     fn stall(&mut self, now: Instant, silence: Duration) {
@@ -285,6 +322,7 @@ impl Session {
     }
 
     fn expire(&mut self, now: Instant) {
+        self.expire_drain(now);
         if self.deadline.is_some_and(|at| at <= now) {
             let step = self.step();
             let limit = self.config.limits.of(step).unwrap_or_default();
@@ -303,6 +341,24 @@ impl Session {
         }
     }
 
+    fn expire_drain(&mut self, now: Instant) {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let step = self.step();
+        match &mut self.drain {
+            Some(drain) if passed(drain.quiet) || passed(drain.total) => {
+                let end = match drain.error.take() {
+                    None => End::Completed {
+                        reason: None,
+                        errors: Vec::new(),
+                    },
+                    Some(message) => End::SourceFailed { step, message },
+                };
+                self.finish(end);
+            }
+            _ => {}
+        }
+    }
+
     /// Ends the stream; only the first reason counts. A failed session is released at once, a completed one when closed.
     fn finish(&mut self, end: End) {
         if self.end.is_some() {
@@ -312,6 +368,7 @@ impl Session {
         self.end = Some(end);
         self.deadline = None;
         self.stalled = None;
+        self.drain = None;
         self.out.push_back(Output::Ended);
         if release {
             self.release();

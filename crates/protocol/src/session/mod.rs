@@ -74,7 +74,7 @@ mod end;
 mod events;
 mod machine;
 
-pub use config::{SessionConfig, StepLimits};
+pub use config::{DrainLimits, SessionConfig, SessionSource, StepLimits};
 pub use counters::{Counters, FrameDrop, Tally};
 pub use end::{End, PeerEnd, Step};
 pub use events::{Delivery, Dispatch, FrameTicket, HandlersTicket, Input, Output, SessionState};
