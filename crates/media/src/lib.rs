@@ -23,6 +23,8 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(feature = "ffmpeg"), forbid(unsafe_code))]
 
+#[cfg(feature = "ffmpeg")]
+mod codec;
 mod color;
 mod convert;
 #[cfg(feature = "ffmpeg")]
@@ -46,6 +48,11 @@ mod timing;
 #[cfg(feature = "ffmpeg")]
 mod truncation;
 
+#[cfg(feature = "ffmpeg")]
+pub use codec::{
+    EncodeError, EncodedFrame, EncoderOptions, MAX_ENCODED_BYTES, MAX_LIVE_PIXELS, MIN_LIVE_SIDE,
+    VideoCodec, VideoDecodeError, VideoDecoder, VideoEncoder,
+};
 pub use color::{ColorInfo, ColorMatrix, ColorRange};
 #[cfg(feature = "ffmpeg")]
 pub use decode::{DecodeError, DecodeStats, Decoder, DecoderOptions, OpenError, VideoInfo, probe};
@@ -90,6 +97,8 @@ mod tests {
             moved::<Mp4Writer>();
             moved::<LiveInput>();
             shared::<Interrupt>();
+            moved::<VideoDecoder>();
+            moved::<VideoEncoder>();
         }
     }
 }

@@ -3,10 +3,11 @@
 
 use ff::Packet;
 use ff::codec::{Context, decoder};
+use ff::ffi;
 use ff::frame::Video;
 use ffmpeg_next as ff;
 
-use super::{AvError, Demuxer, Picture, is_again};
+use super::{AvError, Demuxer, Picture, init, is_again};
 
 /// What a decoder has to say.
 pub(crate) enum Received {
@@ -44,6 +45,39 @@ impl VideoCodec {
         })
     }
 
+    /// A decoder, named as FFmpeg names it, for packets that come from elsewhere than a container, each a whole frame
+    /// to be shown at once. Damage is an error instead of being painted over. `None` if this FFmpeg does not have it.
+    pub(crate) fn for_packets(name: &str, max_pixels: u64) -> Result<Option<VideoCodec>, AvError> {
+        init();
+        let Some(codec) = decoder::find_by_name(name) else {
+            return Ok(None);
+        };
+        let mut context = Context::new_with_codec(codec);
+        // SAFETY: the context was just made and is not open yet, when these plain fields may be set.
+        unsafe {
+            let raw = context.as_mut_ptr();
+            (*raw).max_pixels = i64::try_from(max_pixels).unwrap_or(i64::MAX);
+            (*raw).thread_count = 1;
+            (*raw).flags |= ffi::AV_CODEC_FLAG_LOW_DELAY as i32;
+            (*raw).err_recognition |= ffi::AV_EF_EXPLODE as i32;
+        }
+        let opened = context.decoder().open_as(codec)?;
+        Ok(Some(VideoCodec {
+            decoder: opened.video()?,
+        }))
+    }
+
+    /// Forgets all pictures; what follows must start with a keyframe.
+    pub(crate) fn flush(&mut self) {
+        self.decoder.flush();
+    }
+
+    /// Whether the stream wants pictures shown in another order than they come, so that some are held back.
+    pub(crate) fn reorders(&self) -> bool {
+        // SAFETY: the context is alive; a plain integer is read.
+        unsafe { (*self.decoder.as_ptr()).has_b_frames > 0 }
+    }
+
     /// Gives the decoder a packet; all pictures must have been taken before.
     pub(crate) fn send(&mut self, packet: &Packet) -> Result<(), AvError> {
         // An empty packet would mean the end of the stream.
@@ -51,6 +85,14 @@ impl VideoCodec {
             return Ok(());
         }
         Ok(self.decoder.send_packet(packet)?)
+    }
+
+    /// Gives the decoder the bytes of one frame with its timestamp.
+    pub(crate) fn send_bytes(&mut self, data: &[u8], pts: Option<i64>) -> Result<(), AvError> {
+        // A copy: FFmpeg reads some bytes beyond the end, which have to be there.
+        let mut packet = Packet::copy(data);
+        packet.set_pts(pts);
+        self.send(&packet)
     }
 
     /// Tells the decoder that no packets follow.

@@ -3,8 +3,10 @@
 
 mod cause;
 mod codec;
+mod encoder;
 mod input;
 mod interrupt;
+mod lend;
 mod live;
 mod output;
 mod picture;
@@ -17,6 +19,7 @@ use ffmpeg_next as ff;
 
 pub(crate) use cause::Cause;
 pub(crate) use codec::{Received, VideoCodec};
+pub(crate) use encoder::{LiveEncoder, LiveSettings, Rate};
 pub(crate) use input::{Demuxer, OpenFailure, StreamFacts};
 pub(crate) use interrupt::{Stop, Watch};
 pub(crate) use live::{LiveDecoder, LiveDemuxer, LiveFacts, Opening, age_of_stamp};

@@ -181,7 +181,7 @@ fn open_output(path: &Path) -> Result<Output, AvError> {
     }
 }
 
-fn set_color(video: &mut encoder::video::Video, color: ColorInfo) {
+pub(super) fn set_color(video: &mut encoder::video::Video, color: ColorInfo) {
     use ff::color::{Range, Space};
     video.set_colorspace(match color.matrix {
         ColorMatrix::Bt601 => Space::SMPTE170M,
