@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::video::VideoConfig;
+
 /// Largest message `send` accepts whatever the peer allows: the engine's own buffer holds no more.
 pub const MAX_SEND_MESSAGE: usize = 128 * 1024;
 /// Bytes one channel may hold in its send queue; a sender that ignores `buffered_amount` stops here.
@@ -153,6 +155,8 @@ pub struct PeerConfig {
     pub lost_after: Duration,
     /// Bytes of undelivered events above which the peer's data is held back.
     pub inbound_limit: usize,
+    /// What to do with video; none offers no video section and answers an offered one inactive.
+    pub video: Option<VideoConfig>,
 }
 
 impl Default for PeerConfig {
@@ -164,6 +168,7 @@ impl Default for PeerConfig {
             connect_timeout: Duration::from_secs(30),
             lost_after: Duration::from_secs(30),
             inbound_limit: DEFAULT_INBOUND_LIMIT,
+            video: None,
         }
     }
 }
@@ -202,6 +207,12 @@ impl PeerConfig {
     /// Sets the bytes of undelivered events above which the peer's data is held back.
     pub fn with_inbound_limit(mut self, bytes: usize) -> Self {
         self.inbound_limit = bytes;
+        self
+    }
+
+    /// Sends or receives video.
+    pub fn with_video(mut self, video: VideoConfig) -> Self {
+        self.video = Some(video);
         self
     }
 }

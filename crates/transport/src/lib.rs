@@ -1,4 +1,4 @@
-//! WebRTC peer connections with data channels over sockets framewire owns: ICE gathering, DTLS, SCTP, liveness.
+//! WebRTC peer connections with data channels and encoded video over sockets framewire owns: ICE, DTLS, SCTP, RTP, liveness.
 //! It is not signalling (callers carry the SDP texts) and knows nothing of what the messages mean.
 //!
 //! One [`Endpoint`] is one UDP socket and one driver thread; any number of [`Peer`]s share it.
@@ -40,6 +40,7 @@ mod sdp;
 mod send_queue;
 mod shared;
 mod stats;
+mod video;
 
 pub use channel::{ChannelId, DataChannel};
 pub use config::{
@@ -53,6 +54,10 @@ pub use error::{
 pub use events::{Events, PeerEvent};
 pub use peer::{Peer, PeerId, PeerState};
 pub use stats::{EndpointStats, PeerStats};
+pub use video::{
+    BitrateLimits, Direction, IncomingFrame, InvalidBitrates, OutgoingFrame, VideoCodec,
+    VideoConfig, VideoSendError, VideoStats, VideoTrack,
+};
 
 /// The sans-IO core, for tests that drive it with a virtual clock. No stability promise.
 #[doc(hidden)]

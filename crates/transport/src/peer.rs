@@ -11,6 +11,7 @@ use crate::error::CloseReason;
 use crate::events::Events;
 use crate::shared::{CloseRequest, PeerShared};
 use crate::stats::PeerStats;
+use crate::video::VideoTrack;
 
 /// Names a peer of one endpoint; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +92,11 @@ impl Peer {
         let channels = self.shared.channels();
         let channel = channels.iter().find(|c| c.label == label)?.clone();
         Some(DataChannel::new(channel, self.shared.clone()))
+    }
+
+    /// The video track; none when negotiation left no usable video section. Known from the start.
+    pub fn video(&self) -> Option<VideoTrack> {
+        self.shared.video_track()
     }
 
     /// Where it is in its life.

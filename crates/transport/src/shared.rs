@@ -11,6 +11,7 @@ use crate::events::{EventQueue, PeerEvent};
 use crate::peer::{PeerId, PeerState};
 use crate::send_queue::Life;
 use crate::stats::{Path, PeerCounters, PeerStats};
+use crate::video::{TrackShared, VideoTrack};
 
 /// Tells the driver that a peer has something to do.
 pub(crate) trait Notify: Send + Sync + std::fmt::Debug {
@@ -31,6 +32,7 @@ pub(crate) struct PeerShared {
     pub(crate) events: EventQueue,
     pub(crate) counters: PeerCounters,
     channels: Mutex<Vec<Arc<ChannelShared>>>,
+    video: OnceLock<Arc<TrackShared>>,
     state: AtomicU8,
     close: Mutex<Option<CloseRequest>>,
     notify: OnceLock<Arc<dyn Notify>>,
@@ -48,6 +50,7 @@ impl PeerShared {
             events: EventQueue::new(inbound_limit),
             counters: PeerCounters::default(),
             channels: Mutex::default(),
+            video: OnceLock::new(),
             state: AtomicU8::new(PeerState::Connecting as u8),
             close: Mutex::default(),
             notify: OnceLock::new(),
@@ -78,6 +81,14 @@ impl PeerShared {
         let channel = Arc::new(ChannelShared::new(id, label.to_owned()));
         channels.push(channel.clone());
         channel
+    }
+
+    pub(crate) fn set_video(&self, track: Arc<TrackShared>) {
+        let _ = self.video.set(track);
+    }
+
+    pub(crate) fn video_track(self: &Arc<Self>) -> Option<VideoTrack> {
+        Some(VideoTrack::new(self.video.get()?.clone(), self.clone()))
     }
 
     pub(crate) fn low_event_taken(&self, id: ChannelId) {
@@ -116,6 +127,9 @@ impl PeerShared {
     pub(crate) fn finish(&self, reason: CloseReason) {
         for channel in self.channels().iter() {
             channel.queue.set_life(Life::Closed);
+        }
+        if let Some(video) = self.video.get() {
+            video.end();
         }
         self.set_state(PeerState::Closed);
         self.events.push(PeerEvent::Closed(reason));

@@ -17,19 +17,21 @@ macro_rules! counters {
 
         #[derive(Debug, Default)]
         pub(crate) struct $live {
-            $(pub(crate) $field: AtomicU64,)*
+            $(pub(crate) $field: std::sync::atomic::AtomicU64,)*
         }
 
         impl $live {
             pub(crate) fn snapshot(&self) -> $snapshot {
                 $snapshot {
-                    $($field: self.$field.load(Ordering::Relaxed),)*
+                    $($field: self.$field.load(std::sync::atomic::Ordering::Relaxed),)*
                     ..$snapshot::default()
                 }
             }
         }
     };
 }
+
+pub(crate) use counters;
 
 counters! {
     /// What an endpoint did since it was bound.

@@ -19,8 +19,8 @@ use crate::stats::add;
 const MAX_LABEL: usize = 256;
 
 impl PeerCore {
-    /// Empties the engine. Must follow every change made to it.
-    pub(super) fn drain(&mut self, sink: &mut Sink<'_>) {
+    /// Empties the engine. Must follow every change made to it. Returns how many datagrams it had.
+    pub(super) fn drain(&mut self, sink: &mut Sink<'_>) -> usize {
         self.undrained = 0;
         let mut sent = 0;
         loop {
@@ -50,6 +50,7 @@ impl PeerCore {
         if sent > 0 {
             add(&self.shared.counters.datagrams_sent, sent);
         }
+        sent
     }
 
     fn use_path(&mut self, local: std::net::SocketAddr, remote: std::net::SocketAddr) {
@@ -78,6 +79,7 @@ impl PeerCore {
                 self.set_state(PeerState::Connected);
                 self.shared.events.push(PeerEvent::Connected);
                 self.heard(self.engine_now);
+                self.open_video();
                 self.check_channels();
             }
             Event::ChannelOpen(id, label) => self.opened(id, label),
@@ -91,7 +93,12 @@ impl PeerCore {
                 }
             }
             Event::Closed => self.end(CloseReason::Remote),
-            // Media and statistics are not used.
+            Event::RtpPacket(packet) => self.video_packet(packet),
+            Event::KeyframeRequest(_) => self.keyframe_wanted(),
+            Event::EgressBitrateEstimate(kind) => self.bitrate_event(kind),
+            Event::PeerStats(stats) => self.peer_stats(&stats),
+            Event::MediaEgressStats(stats) => self.egress_stats(&stats),
+            Event::MediaIngressStats(stats) => self.ingress_stats(&stats),
             _ => {}
         }
     }

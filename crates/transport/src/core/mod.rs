@@ -12,6 +12,7 @@ mod ending;
 mod hold;
 mod liveness;
 mod setup;
+mod video;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use datagram::Kind;
 use ending::Closing;
 use hold::Hold;
 use liveness::{Liveness, Verdict};
+use video::Video;
 
 /// Held datagrams taken up again in one turn, so that one peer does not keep the others waiting.
 const RELEASED_PER_TURN: usize = 256;
@@ -77,6 +79,7 @@ pub struct PeerCore {
     max_message: usize,
     liveness: Liveness,
     hold: Hold,
+    video: Option<Video>,
     step: ConnectStep,
     connected: bool,
     connect_timeout: Duration,
@@ -194,6 +197,11 @@ impl PeerCore {
                 }
                 Received::Other
             }
+            // Never held: it is worth nothing later, and a slow consumer of data must not cost it.
+            Some(Kind::Rtp) if self.video.is_some() && self.connected => {
+                self.feed(now, local, remote, datagram, sink);
+                Received::Other
+            }
             Some(Kind::Rtp) | None => {
                 add(&self.shared.counters.dropped_by_engine, 1);
                 Received::Other
@@ -220,12 +228,13 @@ impl PeerCore {
             "a test asked for this"
         );
         let requested = self.shared.close_requested();
-        let wants_clock = self.has_outgoing() || requested.is_some();
+        let wants_clock = self.has_outgoing() || self.has_video_work() || requested.is_some();
         if now >= self.engine_deadline || (wants_clock && now > self.engine_now + CLOCK_LAG) {
             self.tell_time(now, sink);
         }
         self.drain(sink);
         self.release(now, sink);
+        self.video_turn(now, sink);
         self.send_queued(sink);
         self.close_channels(sink);
         if let Some(request) = requested {
@@ -256,6 +265,7 @@ impl PeerCore {
         let others = [
             more,
             self.liveness.deadline(),
+            self.video_deadline(),
             self.connect_deadline,
             self.closing.as_ref().map(|c| c.deadline),
         ];

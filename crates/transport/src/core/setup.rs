@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelConfig;
+use str0m::media::Mid;
 use str0m::{Candidate, IceCreds, Rtc};
 
 use super::PeerCore;
@@ -16,12 +17,14 @@ use super::auth::Auth;
 use super::channels::Slot;
 use super::hold::Hold;
 use super::liveness::Liveness;
+use super::video::{self, Video};
 use crate::config::{MAX_CHANNELS, PeerConfig};
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
 use crate::ice::stun::Reflexive;
 use crate::peer::PeerId;
-use crate::sdp::{RemoteDescription, Role, complete, refuse_media};
+use crate::sdp::{RemoteDescription, Role, complete, move_candidates, narrow};
 use crate::shared::PeerShared;
+use crate::video::{Direction, VideoCodec};
 
 /// While connected the engine checks the path this often; it is how silence is noticed.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -58,6 +61,7 @@ pub(crate) struct OfferCore {
     pending: SdpPendingOffer,
     shared: Arc<PeerShared>,
     slots: Vec<Slot>,
+    mid: Option<Mid>,
     creds: IceCreds,
     config: PeerConfig,
 }
@@ -74,8 +78,11 @@ impl OfferCore {
         }
         let creds = credentials();
         let shared = Arc::new(PeerShared::new(id, config.inbound_limit));
-        let mut rtc = engine(now, config, &creds, local);
+        let order = config.video.as_ref().map(|v| v.codec_order());
+        let mut rtc = engine(now, config, &creds, local, &order.unwrap_or_default());
         let mut api = rtc.sdp_api();
+        let mid = config.video.as_ref();
+        let mid = mid.and_then(|config| video::offer(&mut api, config));
         let mut slots = Vec::new();
         for label in &config.channels {
             let engine = api.add_channel_with_config(ChannelConfig {
@@ -94,6 +101,7 @@ impl OfferCore {
                 pending,
                 shared,
                 slots,
+                mid,
                 creds,
                 config: config.clone(),
             },
@@ -108,13 +116,18 @@ impl OfferCore {
         remote: RemoteDescription,
         extra: &[SocketAddr],
     ) -> Result<PeerCore, SdpError> {
+        let text = narrow(&remote.text, willing(&self.config)).text;
         guarded(|| {
-            let answer = SdpAnswer::from_sdp_string(&remote.text).map_err(|e| e.to_string())?;
+            let answer = SdpAnswer::from_sdp_string(&text).map_err(|e| e.to_string())?;
             self.rtc
                 .sdp_api()
                 .accept_answer(self.pending, answer)
                 .map_err(|e| e.to_string())
         })?;
+        let video = self.config.video.as_ref().zip(self.mid);
+        let video = video.and_then(|(config, mid)| {
+            Video::negotiated(&self.rtc, mid, config, &config.codec_order(), &self.shared)
+        });
         Ok(core(
             now,
             self.rtc,
@@ -122,6 +135,7 @@ impl OfferCore {
             &self.creds,
             &self.config,
             self.slots,
+            video,
             remote,
             extra,
         ))
@@ -142,15 +156,23 @@ impl PeerCore {
         }
         let creds = credentials();
         let shared = Arc::new(PeerShared::new(id, config.inbound_limit));
-        let mut rtc = engine(now, config, &creds, local);
+        let narrowed = narrow(&remote.text, willing(config));
+        let order = codecs(config, &narrowed.codecs);
+        let mut rtc = engine(now, config, &creds, local, &order);
         let sdp = guarded(|| {
-            let offer = SdpOffer::from_sdp_string(&remote.text).map_err(|e| e.to_string())?;
+            let offer = SdpOffer::from_sdp_string(&narrowed.text).map_err(|e| e.to_string())?;
             let answer = rtc
                 .sdp_api()
                 .accept_offer(offer)
                 .map_err(|e| e.to_string())?;
-            Ok(complete(&refuse_media(&answer.to_sdp_string())))
+            Ok(complete(&move_candidates(&answer.to_sdp_string())))
         })?;
+        let mid = narrowed.mid.map(|mid| Mid::from(mid.as_str()));
+        let video = config
+            .video
+            .as_ref()
+            .zip(mid)
+            .and_then(|(config, mid)| Video::negotiated(&rtc, mid, config, &order, &shared));
         let mut slots = Vec::new();
         for label in &config.channels {
             let wanted = ChannelConfig {
@@ -163,7 +185,9 @@ impl PeerCore {
             ));
         }
         Ok((
-            core(now, rtc, shared, &creds, config, slots, remote, extra),
+            core(
+                now, rtc, shared, &creds, config, slots, video, remote, extra,
+            ),
             sdp,
         ))
     }
@@ -193,6 +217,7 @@ fn core(
     creds: &IceCreds,
     config: &PeerConfig,
     channels: Vec<Slot>,
+    video: Option<Video>,
     remote: RemoteDescription,
     extra: &[SocketAddr],
 ) -> PeerCore {
@@ -213,6 +238,7 @@ fn core(
         max_message: remote.max_message,
         liveness: Liveness::new(config.lost_after),
         hold: Hold::default(),
+        video,
         step: ConnectStep::Ice,
         connected: false,
         connect_timeout: config.connect_timeout,
@@ -233,14 +259,34 @@ fn core(
     }
 }
 
-fn engine(now: Instant, config: &PeerConfig, creds: &IceCreds, local: &Local) -> Rtc {
-    // Codecs only so that an offered audio or video section can be answered at all.
-    let mut options = Rtc::builder()
+/// What we do with video, as seen from us.
+fn willing(config: &PeerConfig) -> Direction {
+    let video = config.video.as_ref();
+    video.map_or(Direction::Inactive, |v| v.direction())
+}
+
+/// Our codecs in the order of the offer.
+fn codecs(config: &PeerConfig, offered: &[VideoCodec]) -> Vec<VideoCodec> {
+    let ours = config.video.as_ref().map(|v| v.codec_order());
+    let ours = ours.unwrap_or_default();
+    let mut order = offered.to_vec();
+    order.retain(|codec| ours.contains(codec));
+    order
+}
+
+fn engine(
+    now: Instant,
+    config: &PeerConfig,
+    creds: &IceCreds,
+    local: &Local,
+    order: &[VideoCodec],
+) -> Rtc {
+    // Opus only so that an offered audio section can be answered at all.
+    let options = Rtc::builder()
         .clear_codecs()
         .enable_opus(true, false)
-        .enable_vp8(true)
-        .enable_h264(true)
         .set_local_ice_credentials(creds.clone());
+    let mut options = video::configure(options, config, order);
     // The engine must not give up a path before we do.
     let longest = config.connect_timeout.max(config.lost_after) + Duration::from_secs(5);
     options.set_initial_stun_rto(FIRST_REPETITION);

@@ -4,7 +4,9 @@
 mod candidate;
 mod remote;
 mod rewrite;
+mod video;
 
 pub(crate) use candidate::{MdnsCandidate, is_reachable};
 pub(crate) use remote::{RemoteDescription, Role};
-pub(crate) use rewrite::{complete, refuse_media};
+pub(crate) use rewrite::complete;
+pub(crate) use video::{move_candidates, narrow};

@@ -1,0 +1,109 @@
+//! Packets in: to the assembler, its frames to the user's queue, and the asking for keyframes.
+//! Repairs of single packets are asked for by the engine.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use str0m::media::KeyframeRequestKind;
+use str0m::rtp::RtpPacket;
+
+use super::super::PeerCore;
+use crate::stats::add;
+use crate::video::Packet;
+
+/// Between two requests for a keyframe, at least and at most; a round trip and a half in between.
+const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
+const MAX_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+
+impl PeerCore {
+    /// The engine checked the packet's authenticity, put a repair in the place of what it repairs, and lets each
+    /// through once.
+    pub(in crate::core) fn video_packet(&mut self, packet: RtpPacket) {
+        self.heard(self.engine_now);
+        let ssrc = packet.header.ssrc;
+        let Some(video) = &mut self.video else {
+            return;
+        };
+        if !video.track.direction.can_receive() {
+            return;
+        }
+        if video.source != Some(ssrc) {
+            let mut api = self.rtc.direct_api();
+            if api.stream_rx(&ssrc).is_none_or(|s| s.mid() != video.mid) {
+                return;
+            }
+            if video.source.replace(ssrc).is_some() {
+                video.assembler.restart();
+            }
+        }
+        let counters = &video.track.counters;
+        add(&counters.packets_received, 1);
+        let pt = packet.header.payload_type;
+        let known = video.payload_types.iter().find(|(known, _)| *known == pt);
+        let Some(codec) = known.map(|(_, codec)| *codec) else {
+            add(&counters.packets_malformed, 1);
+            return;
+        };
+        video.assembler.packet(Packet {
+            seq: *packet.seq_no,
+            rtp_time: packet.header.timestamp,
+            marker: packet.header.marker,
+            codec,
+            payload: packet.payload,
+            received: packet.timestamp,
+        });
+        self.deliver_frames(self.engine_now);
+    }
+
+    pub(super) fn deliver_frames(&mut self, now: Instant) {
+        let Some(video) = &mut self.video else {
+            return;
+        };
+        let (track, counters) = (&video.track, &video.track.counters);
+        while let Some(frame) = video.assembler.poll(now) {
+            add(&counters.frames_received, 1);
+            add(&counters.bytes_received, frame.data.len());
+            add(&counters.keyframes_received, usize::from(frame.keyframe));
+            let pushed = track.incoming.push(frame);
+            add(&counters.dropped_late_consumer, pushed.dropped);
+            if pushed.wants_keyframe {
+                track.ask_keyframe();
+            }
+        }
+        let losses = video.assembler.take_losses();
+        for (counter, count) in [
+            (&counters.packets_lost, losses.lost),
+            (&counters.packets_late, losses.late),
+            (&counters.packets_malformed, losses.malformed),
+            (&counters.gaps, losses.gaps),
+            (&counters.dropped_incomplete, losses.frames),
+            (&counters.dropped_buffer_full, losses.overflowed),
+        ] {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks the peer for a keyframe when the user did or nothing else helps.
+    pub(super) fn request_keyframe(&mut self, now: Instant) {
+        let Some(video) = &mut self.video else {
+            return;
+        };
+        if video.next_request.is_some_and(|at| now < at) || video.source.is_none() {
+            return;
+        }
+        let asked = video.track.take_asked_keyframe();
+        if !asked && !video.assembler.is_broken() {
+            return;
+        }
+        let rtt = Duration::from_micros(video.track.rtt_us.load(Ordering::Relaxed));
+        let interval = (MIN_REQUEST_INTERVAL / 2 + rtt * 3 / 2)
+            .clamp(MIN_REQUEST_INTERVAL, MAX_REQUEST_INTERVAL);
+        let mid = video.mid;
+        let mut api = self.rtc.direct_api();
+        if let Some(stream) = api.stream_rx_by_mid(mid, None) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+            video.next_request = Some(now + interval);
+            add(&video.track.counters.keyframe_requests_sent, 1);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Frames out: cutting, handing to the engine's pacer, and the bit rate the network allows.
+//! The pacer and the estimate from transport-wide feedback are the engine's.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use str0m::bwe::{Bitrate, BweKind};
+use str0m::rtp::RtpWrite;
+use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
+
+use super::super::{PeerCore, Sink};
+use crate::stats::add;
+
+/// How often the engine counts.
+pub(super) const STATS_INTERVAL: Duration = Duration::from_secs(1);
+/// Packets kept for repair, and for how long: a second is ten times what a receiver waits.
+const REPAIR_PACKETS: usize = 2_000;
+const REPAIR_AGE: Duration = Duration::from_secs(1);
+/// Share of what is sent that may be repairs; a fifth of the packets lost costs a fifth, and their repairs get lost too.
+const REPAIR_SHARE: f32 = 0.4;
+/// The pacer sends this much faster than the encoder's target, so that a keyframe is not late. With transport-wide
+/// feedback the engine looks for this much capacity and paces at what it found.
+const PACING: f64 = 2.5;
+/// What the pacer sends with, compared with what it is told.
+const ENGINE_PACING: f64 = 1.1;
+/// Share of the estimate that the encoder gets; the rest is for repairs and headers.
+const PAYLOAD_SHARE: f64 = 0.95;
+/// Rounds of the pacer in one turn: it hands out one packet a round.
+const MAX_ROUNDS: usize = 512;
+
+impl PeerCore {
+    pub(super) fn configure_sending(&mut self) {
+        let Some(video) = &self.video else {
+            return;
+        };
+        if !video.track.direction.can_send() {
+            return;
+        }
+        let (mid, limits) = (video.mid, video.track.limits);
+        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+            stream.set_rtx_cache(REPAIR_PACKETS, REPAIR_AGE, Some(REPAIR_SHARE));
+        }
+        if video.transport_cc {
+            let desired = Bitrate::bps((f64::from(limits.ceiling) * PACING) as u64);
+            self.rtc.bwe().set_bitrate(Bitrate::ZERO, desired);
+        } else {
+            self.pace_for(limits.start);
+        }
+    }
+
+    /// Without transport-wide feedback the engine never changes its pace by itself.
+    fn pace_for(&mut self, target: u32) {
+        let rate = (f64::from(target) * PACING) as u64;
+        if let Some(video) = &mut self.video {
+            video.rate = (rate as f64 * ENGINE_PACING) as u64;
+        }
+        let mut bwe = self.rtc.bwe();
+        bwe.reset(Bitrate::bps(rate));
+        // The pace is worked out anew only when the wanted rate is said.
+        bwe.set_bitrate(Bitrate::ZERO, Bitrate::bps(rate));
+    }
+
+    /// Hands queued frames to the engine.
+    pub(super) fn send_frames(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        let mut wrote = false;
+        while let Some(video) = &mut self.video {
+            let Some(frame) = video.track.outgoing.pop() else {
+                break;
+            };
+            let known = video.payload_types.iter().find(|(_, c)| *c == frame.codec);
+            let Some(pt) = known.map(|(pt, _)| *pt) else {
+                continue;
+            };
+            let payloads = video.packetizer.cut(frame.codec, &frame.data);
+            let mut api = self.rtc.direct_api();
+            let Some(stream) = api.stream_tx_by_mid(video.mid, None) else {
+                break;
+            };
+            let count = payloads.len();
+            for (index, payload) in payloads.into_iter().enumerate() {
+                let packet = RtpWrite::new(
+                    pt,
+                    video.sequence.into(),
+                    frame.rtp_time,
+                    frame.captured.min(now),
+                    payload,
+                );
+                stream.write_rtp(packet.marker(index + 1 == count).nackable(true));
+                video.sequence += 1;
+            }
+            let counters = &video.track.counters;
+            add(&counters.frames_sent, 1);
+            add(&counters.bytes_sent, frame.data.len());
+            add(&counters.packets_sent, count);
+            wrote = true;
+        }
+        if wrote {
+            self.tell_time(now, sink);
+            self.drain(sink);
+        }
+    }
+
+    /// Lets the pacer hand out what it has for this moment. It asks to be called again after each packet; the driver
+    /// does that once a millisecond, which would spread a large frame over many of them.
+    pub(super) fn pace(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        let mut idle = 0;
+        for _ in 0..MAX_ROUNDS {
+            if self.engine_deadline > now || self.ending.is_some() {
+                break;
+            }
+            self.tell_time(now, sink);
+            idle = if self.drain(sink) == 0 { idle + 1 } else { 0 };
+            if idle > 2 {
+                break;
+            }
+        }
+    }
+
+    pub(super) fn measure_backlog(&mut self) {
+        let Some(video) = &self.video else {
+            return;
+        };
+        if !video.track.direction.can_send() {
+            return;
+        }
+        let mut api = self.rtc.direct_api();
+        let queued = api
+            .stream_tx_by_mid(video.mid, None)
+            .and_then(|s| Some(s.queue_info()?.byte_size()));
+        video
+            .track
+            .outgoing
+            .set_engine(queued.unwrap_or(0), video.rate);
+    }
+
+    pub(in crate::core) fn bitrate_event(&mut self, kind: BweKind) {
+        let Some(video) = &mut self.video else {
+            return;
+        };
+        let track = &video.track;
+        match kind {
+            BweKind::Twcc { estimate, .. } if video.transport_cc => {
+                let estimate = estimate.as_f64();
+                video.rate = (estimate * ENGINE_PACING) as u64;
+                let known = estimate.min(f64::from(u32::MAX)) as u32;
+                track.twcc_estimate.store(known, Ordering::Relaxed);
+                let target = track.limits.clamp((estimate * PAYLOAD_SHARE) as u64);
+                track.target.store(target, Ordering::Relaxed);
+            }
+            BweKind::Remb { estimate, .. } => {
+                let estimate = estimate.as_f64().min(f64::from(u32::MAX)) as u32;
+                track
+                    .remb_received
+                    .store(estimate.max(1), Ordering::Relaxed);
+                if !video.transport_cc {
+                    let target = track.limits.clamp(u64::from(estimate));
+                    let before = track.target.swap(target, Ordering::Relaxed);
+                    if before != target {
+                        self.pace_for(target);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(in crate::core) fn keyframe_wanted(&mut self) {
+        if let Some(video) = &self.video {
+            add(&video.track.counters.keyframe_requests_received, 1);
+            video.track.want_keyframe();
+        }
+    }
+
+    pub(in crate::core) fn peer_stats(&mut self, stats: &PeerStats) {
+        let pair = stats.selected_candidate_pair.as_ref();
+        if let Some(rtt) = pair.and_then(|p| p.current_round_trip_time).or(stats.rtt)
+            && let Some(video) = &mut self.video
+        {
+            video.assembler.set_rtt(rtt);
+            let us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).max(1);
+            video.track.rtt_us.store(us, Ordering::Relaxed);
+        }
+    }
+
+    pub(in crate::core) fn egress_stats(&mut self, stats: &MediaEgressStats) {
+        if let Some(video) = self.video.as_ref().filter(|v| v.mid == stats.mid) {
+            let counter = &video.track.counters.nacks_received;
+            counter.store(stats.nacks, Ordering::Relaxed);
+        }
+    }
+
+    pub(in crate::core) fn ingress_stats(&mut self, stats: &MediaIngressStats) {
+        if let Some(video) = self.video.as_ref().filter(|v| v.mid == stats.mid) {
+            let counter = &video.track.counters.nacks_sent;
+            counter.store(stats.nacks, Ordering::Relaxed);
+        }
+    }
+}

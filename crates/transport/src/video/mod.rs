@@ -1,0 +1,19 @@
+//! Encoded video on a peer connection: what users configure, queue and receive, and how frames become packets and back.
+//! It neither encodes nor decodes, and it touches no engine: `core` moves packets between here and there.
+
+mod assembler;
+mod config;
+mod frame;
+mod incoming;
+mod outgoing;
+mod packet;
+mod stats;
+mod track;
+
+pub(crate) use assembler::{Assembler, Packet};
+pub use config::{BitrateLimits, Direction, InvalidBitrates, VideoCodec, VideoConfig};
+pub use frame::{IncomingFrame, OutgoingFrame};
+pub(crate) use packet::Packetizer;
+pub use stats::VideoStats;
+pub(crate) use track::TrackShared;
+pub use track::{VideoSendError, VideoTrack};

@@ -1,0 +1,4 @@
+//! Video on peer connections: over loopback sockets, and over a virtual network with virtual time.
+
+mod frames;
+mod loopback;
