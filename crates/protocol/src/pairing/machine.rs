@@ -2,108 +2,17 @@
 //! See the module above for how to drive it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::pairing::align::{Align, TOLERANCE};
 use crate::pairing::key::{Axis, ResultKey};
+use crate::pairing::outcome::{Judge, Match, Mismatch, PairCounters, PairMode, Paired};
 
 /// Frames, and results, that wait at most; further ones push out the oldest. Five seconds of video.
 pub const MAX_PENDING: usize = 150;
 
 /// Longest wait of a frame for its result in realtime unless told otherwise: a late picture is worth less than its predictions.
 pub const REALTIME_MAX_WAIT: Duration = Duration::from_millis(50);
-
-/// Frames after which the rate of pairs is judged.
-const JUDGED: u64 = 150;
-
-/// How results name their frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum PairMode {
-    /// By the RTP timestamp of the frame: both ends are ours and agreed on the ledger.
-    Exact,
-    /// By the timestamp of the source frame, with an origin to be found: the worker is an original.
-    Nearest,
-}
-
-/// How a frame got its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Match {
-    /// The result names this very frame.
-    Exact,
-    /// Their timestamps are at most 1 ms apart.
-    Nearest,
-    /// It has none.
-    Unpaired,
-}
-
-impl Match {
-    /// Name for statistics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Match::Exact => "exact",
-            Match::Nearest => "nearest",
-            Match::Unpaired => "unpaired",
-        }
-    }
-}
-
-/// A frame on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Paired<F, R> {
-    /// The frame.
-    pub frame: F,
-    /// Its result.
-    pub result: Option<R>,
-    /// How it was found.
-    pub matched: Match,
-}
-
-/// What went through. `frames == exact + nearest + unpaired + waiting` and `results == exact + nearest +
-/// results_without_frame + waiting` at any time; handed out and not yet polled counts as gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct PairCounters {
-    /// Frames that came in.
-    pub frames: u64,
-    /// Results that came in.
-    pub results: u64,
-    /// Frames that got the result that names them.
-    pub exact: u64,
-    /// Frames that got the result with the nearest timestamp.
-    pub nearest: u64,
-    /// Frames that went without.
-    pub unpaired: u64,
-    /// Those of the unpaired that went because more than [`MAX_PENDING`] waited.
-    pub evicted: u64,
-    /// Results no frame came for: their frames were lost or had gone already, or they name none.
-    pub results_without_frame: u64,
-}
-
-/// Frames and results come, but less than half of them correspond. Worth one warning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Mismatch {
-    /// Frames looked at.
-    pub frames: u64,
-    /// Those that got a result.
-    pub paired: u64,
-    /// Results that came meanwhile.
-    pub results: u64,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "only {} of the last {} video frames found their predictions although {} results came: timestamps do not correspond",
-            self.paired, self.frames, self.results
-        )
-    }
-}
 
 /// Pairs the frames of one track with the results of one channel; see the [module](crate::pairing).
 ///
@@ -125,9 +34,7 @@ pub struct Pairing<F, R> {
     newest: (Option<i64>, Option<i64>),
     finished: bool,
     counters: PairCounters,
-    judged: PairCounters,
-    mismatch: Option<Mismatch>,
-    warned: bool,
+    judge: Judge,
     out: VecDeque<Paired<F, R>>,
 }
 
@@ -160,9 +67,7 @@ impl<F, R> Pairing<F, R> {
             newest: (None, None),
             finished: false,
             counters: PairCounters::default(),
-            judged: PairCounters::default(),
-            mismatch: None,
-            warned: false,
+            judge: Judge::default(),
             out: VecDeque::new(),
         }
     }
@@ -273,7 +178,7 @@ impl<F, R> Pairing<F, R> {
 
     /// The warning that frames and results do not correspond. Comes at most once.
     pub fn take_mismatch(&mut self) -> Option<Mismatch> {
-        self.mismatch.take()
+        self.judge.take()
     }
 
     /// Where a result with this key belongs on the track; `None` while the origin is unknown.
@@ -379,34 +284,12 @@ impl<F, R> Pairing<F, R> {
                 self.counters.evicted += u64::from(crowded);
             }
         }
-        self.judge();
+        self.judge.look(&self.counters);
         self.out.push_back(Paired {
             frame,
             result,
             matched,
         });
-    }
-
-    /// Every [`JUDGED`] frames: if at least half as many results came and fewer than half of the frames got one, warn. By rate,
-    /// so that one accidental pair does not hide it.
-    fn judge(&mut self) {
-        let gone = |c: &PairCounters| (c.exact + c.nearest, c.exact + c.nearest + c.unpaired);
-        let ((paired, frames), (paired_before, frames_before)) =
-            (gone(&self.counters), gone(&self.judged));
-        let (paired, frames) = (paired - paired_before, frames - frames_before);
-        if frames < JUDGED {
-            return;
-        }
-        let results = self.counters.results - self.judged.results;
-        self.judged = self.counters;
-        if !self.warned && results * 2 >= frames && paired * 2 < frames {
-            self.warned = true;
-            self.mismatch = Some(Mismatch {
-                frames,
-                paired,
-                results,
-            });
-        }
     }
 }
 

@@ -35,8 +35,8 @@
 mod align;
 mod key;
 mod machine;
+mod outcome;
 
 pub use key::ResultKey;
-pub use machine::{
-    MAX_PENDING, Match, Mismatch, PairCounters, PairMode, Paired, Pairing, REALTIME_MAX_WAIT,
-};
+pub use machine::{MAX_PENDING, Pairing, REALTIME_MAX_WAIT};
+pub use outcome::{Match, Mismatch, PairCounters, PairMode, Paired};

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::incoming::DropReason;
+use crate::pairing::Match;
 
-/// Why a frame that a result carried never reached its consumer.
+/// Why a frame that a result carried, or the video track did, never reached its consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FrameDrop {
@@ -15,6 +16,10 @@ pub enum FrameDrop {
     Overflow,
     /// The session was closed before anyone took it.
     Closed,
+    /// It did not arrive whole on the video track.
+    Lost,
+    /// It came too old to be of use (realtime only).
+    Late,
 }
 
 impl FrameDrop {
@@ -24,6 +29,8 @@ impl FrameDrop {
             FrameDrop::Undecodable => "undecodable",
             FrameDrop::Overflow => "overflow",
             FrameDrop::Closed => "closed",
+            FrameDrop::Lost => "lost",
+            FrameDrop::Late => "late",
         }
     }
 }
@@ -87,14 +94,40 @@ impl<R: Ord> Tally<R> {
     }
 }
 
+/// How the frames of a video track got their results. Information only: an unpaired frame is delivered like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PairTally {
+    /// The result names the frame.
+    pub exact: u64,
+    /// The nearest timestamp.
+    pub nearest: u64,
+    /// Without a result.
+    pub unpaired: u64,
+}
+
+impl PairTally {
+    pub(super) fn add(&mut self, matched: Match) {
+        match matched {
+            Match::Exact => self.exact += 1,
+            Match::Nearest => self.nearest += 1,
+            Match::Unpaired => self.unpaired += 1,
+        }
+    }
+}
+
 /// Totals of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counters {
     /// Result messages, without the completion message.
     pub results: Tally<DropReason>,
-    /// Frames on the data channel.
+    /// Frames on the data channel, or on the video track.
     pub frames: Tally<FrameDrop>,
+    /// How those of the track got their results.
+    pub pairs: PairTally,
+    /// Results whose frame on the track was not there in time (batch processing only).
+    pub missing_frames: u64,
     /// Frames the worker counted but sent no result for, judged by gaps in the frame ids.
     pub missing_results: u64,
     /// Messages whose metadata was there but unreadable.

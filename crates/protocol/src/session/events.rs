@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::message::ResultMessage;
 use crate::session::PeerEnd;
+use crate::session::track::TrackTicket;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub struct HandlersTicket(pub(super) u64);
 /// Must be returned to [`Session::frame_consumed`](crate::session::Session::frame_consumed) or [`Session::frame_dropped`](crate::session::Session::frame_dropped); travels with the frame.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the frame is not acknowledged until the ticket is returned"]
-pub struct FrameTicket(pub(super) u64);
+pub struct FrameTicket(pub(super) Option<u64>);
 
 /// What one result message causes.
 #[derive(Debug)]
@@ -113,6 +114,7 @@ pub struct Delivery {
     /// Return it when the handlers have run.
     pub ticket: HandlersTicket,
     pub(super) frame: Option<usize>,
+    pub(super) on_track: bool,
 }
 
 impl Delivery {
@@ -120,6 +122,11 @@ impl Delivery {
     /// reported with [`FrameDrop::Undecodable`](crate::session::FrameDrop::Undecodable).
     pub fn frame<'a>(&self, message: &ResultMessage<'a>) -> Option<(FrameTicket, &'a RawValue)> {
         let output = message.outputs.as_deref()?.get(self.frame?)?;
-        Some((FrameTicket(self.ticket.0), output.value))
+        Some((FrameTicket(Some(self.ticket.0)), output.value))
+    }
+
+    /// The frame of this result comes on the video track, and its acknowledgement waits for it (batch processing only).
+    pub fn track_ticket(&self) -> Option<TrackTicket> {
+        self.on_track.then_some(TrackTicket(self.ticket.0))
     }
 }

@@ -7,46 +7,33 @@ use std::time::{Duration, Instant};
 use crate::FrameId;
 use crate::ack::AckSender;
 use crate::incoming::DropReason;
-use crate::message::{Metadata, ResultMessage, ack_text};
+use crate::message::{Metadata, ResultMessage};
+use crate::session::drain::Drain;
+use crate::session::stall::{Stall, Verdict};
+use crate::session::track::TrackWaits;
 use crate::session::{
-    Counters, Delivery, Dispatch, End, FrameDrop, FrameTicket, HandlersTicket, Input, Output,
-    PeerEnd, SessionConfig, SessionSource, SessionState, Step,
+    Counters, Delivery, Dispatch, End, HandlersTicket, Input, Output, PeerEnd, SessionConfig,
+    SessionSource, SessionState, Step,
 };
-
-/// While the peer is silent, how often the worker's HTTP port is tried.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// The client's session; see the [module](crate::session).
 #[derive(Debug)]
 pub struct Session {
-    config: SessionConfig,
+    pub(super) config: SessionConfig,
     step: Option<Step>,
     deadline: Option<Instant>,
-    results_open: bool,
+    pub(super) results_open: bool,
     upload_open: bool,
     stalled: Option<Stall>,
     drain: Option<Drain>,
-    end: Option<End>,
+    pub(super) track: TrackWaits,
+    pub(super) end: Option<End>,
     released: bool,
-    out: VecDeque<Output>,
-    acks: AckSender,
+    pub(super) out: VecDeque<Output>,
+    pub(super) acks: AckSender,
     tickets: u64,
     last_frame: Option<FrameId>,
-    counters: Counters,
-}
-
-#[derive(Debug)]
-struct Stall {
-    next_probe: Instant,
-    lost_at: Option<Instant>,
-}
-
-/// Our own source has ended.
-#[derive(Debug)]
-struct Drain {
-    error: Option<String>,
-    quiet: Option<Instant>,
-    total: Option<Instant>,
+    pub(super) counters: Counters,
 }
 
 impl Session {
@@ -60,6 +47,7 @@ impl Session {
             upload_open: false,
             stalled: None,
             drain: None,
+            track: TrackWaits::default(),
             end: None,
             released: false,
             out: VecDeque::new(),
@@ -140,40 +128,23 @@ impl Session {
             self.counters.frames.begin();
         }
         self.tickets += 1;
+        let on_track = !self.config.realtime
+            && self.config.track_frames
+            && frame.is_none()
+            && message.frame_id().is_some()
+            && self.track.is_useful();
+        if on_track {
+            self.track.open(now, self.tickets);
+        }
         if !self.config.realtime {
-            self.acks.open(
-                self.tickets,
-                message.frame_id(),
-                1 + u32::from(frame.is_some()),
-            );
+            let waits = 1 + u32::from(frame.is_some()) + u32::from(on_track);
+            self.acks.open(self.tickets, message.frame_id(), waits);
         }
         Dispatch::Deliver(Delivery {
             ticket: HandlersTicket(self.tickets),
             frame,
+            on_track,
         })
-    }
-
-    /// All handlers of that message have returned.
-    pub fn handlers_done(&mut self, ticket: HandlersTicket) {
-        self.counters.results.deliver();
-        self.acknowledge(ticket.0);
-    }
-
-    /// The consumer is done with that frame: its frame handlers returned, or it asked for the next one.
-    pub fn frame_consumed(&mut self, ticket: FrameTicket) {
-        self.counters.frames.deliver();
-        self.acknowledge(ticket.0);
-    }
-
-    /// That frame never reaches a consumer.
-    pub fn frame_dropped(&mut self, ticket: FrameTicket, reason: FrameDrop) {
-        self.counters.frames.drop_begun(reason);
-        self.acknowledge(ticket.0);
-    }
-
-    /// `count` messages were dropped before they became results.
-    pub fn message_dropped(&mut self, reason: DropReason, count: u64) {
-        self.counters.results.drop_new(reason, count);
     }
 
     /// Whether the global data handler must not see this output, because it travels as the frame.
@@ -188,13 +159,11 @@ impl Session {
 
     /// When to report [`Input::Tick`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let stall = self.stalled.as_ref();
         let at = [
             self.deadline,
-            stall.map(|s| s.next_probe),
-            stall.and_then(|s| s.lost_at),
-            self.drain.as_ref().and_then(|d| d.quiet),
-            self.drain.as_ref().and_then(|d| d.total),
+            self.stalled.as_ref().map(Stall::deadline),
+            self.drain.as_ref().and_then(Drain::deadline),
+            self.track.deadline(),
         ];
         at.into_iter().flatten().min()
     }
@@ -281,32 +250,22 @@ impl Session {
     }
 
     /// Something of the worker's work arrived.
-    fn arrived(&mut self, now: Instant) {
+    pub(super) fn arrived(&mut self, now: Instant) {
         self.enter(now, Step::Streaming);
         if let Some(drain) = &mut self.drain {
-            drain.quiet = now.checked_add(self.config.drain.quiet);
+            drain.arrived(now);
         }
     }
 
     fn source_ended(&mut self, now: Instant, error: Option<String>) {
-        if self.drain.is_some() || self.end.is_some() {
-            return;
+        if self.drain.is_none() && self.end.is_none() {
+            self.drain = Some(Drain::begin(now, self.config.drain, error));
         }
-        let limits = self.config.drain;
-        self.drain = Some(Drain {
-            error,
-            quiet: now.checked_add(limits.quiet),
-            total: now.checked_add(limits.total),
-        });
     }
 
     fn stall(&mut self, now: Instant, silence: Duration) {
         if self.stalled.is_none() && self.end.is_none() {
-            let left = self.config.lost_after.saturating_sub(silence);
-            self.stalled = Some(Stall {
-                next_probe: now,
-                lost_at: now.checked_add(left),
-            });
+            self.stalled = Some(Stall::begin(now, silence, self.config.lost_after));
             self.out.push_back(Output::Stalled(silence));
         }
     }
@@ -322,40 +281,25 @@ impl Session {
     }
 
     fn expire(&mut self, now: Instant) {
-        self.expire_drain(now);
+        let step = self.step();
+        if let Some(end) = self.drain.as_mut().and_then(|drain| drain.over(now, step)) {
+            self.finish(end);
+        }
+        while let Some(ticket) = self.track.expired(now) {
+            self.counters.missing_frames += 1;
+            self.acknowledge(ticket);
+        }
         if self.deadline.is_some_and(|at| at <= now) {
             let step = self.step();
             let limit = self.config.limits.of(step).unwrap_or_default();
             self.finish(End::TimedOut { step, limit });
         }
-        let lost = self.config.lost_after;
-        match &mut self.stalled {
-            Some(stall) if stall.lost_at.is_some_and(|at| at <= now) => {
-                self.finish(End::Lost { silence: lost })
-            }
-            Some(stall) if stall.next_probe <= now => {
-                stall.next_probe = now + PROBE_EVERY;
-                self.out.push_back(Output::ProbeWorker);
-            }
-            _ => {}
-        }
-    }
-
-    fn expire_drain(&mut self, now: Instant) {
-        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let step = self.step();
-        match &mut self.drain {
-            Some(drain) if passed(drain.quiet) || passed(drain.total) => {
-                let end = match drain.error.take() {
-                    None => End::Completed {
-                        reason: None,
-                        errors: Vec::new(),
-                    },
-                    Some(message) => End::SourceFailed { step, message },
-                };
-                self.finish(end);
-            }
-            _ => {}
+        match self.stalled.as_mut().map(|stall| stall.verdict(now)) {
+            Some(Verdict::Lost) => self.finish(End::Lost {
+                silence: self.config.lost_after,
+            }),
+            Some(Verdict::Probe) => self.out.push_back(Output::ProbeWorker),
+            Some(Verdict::Wait) | None => {}
         }
     }
 
@@ -369,6 +313,7 @@ impl Session {
         self.deadline = None;
         self.stalled = None;
         self.drain = None;
+        self.track.clear();
         self.out.push_back(Output::Ended);
         if release {
             self.release();
@@ -402,17 +347,5 @@ impl Session {
             .frame_outputs
             .iter()
             .find_map(|name| outputs.iter().position(|output| output.name == *name))
-    }
-
-    fn acknowledge(&mut self, ticket: u64) {
-        if self.config.realtime {
-            return;
-        }
-        if let Some(frame) = self.acks.done(ticket)
-            && self.end.is_none()
-            && self.results_open
-        {
-            self.out.push_back(Output::SendText(ack_text(frame)));
-        }
     }
 }

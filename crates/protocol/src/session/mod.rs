@@ -68,14 +68,19 @@
 //! assert!(session.poll_timeout().is_none_or(|at| at > now));
 //! ```
 
+mod accounting;
 mod config;
 mod counters;
+mod drain;
 mod end;
 mod events;
 mod machine;
+mod stall;
+mod track;
 
 pub use config::{DrainLimits, SessionConfig, SessionSource, StepLimits};
-pub use counters::{Counters, FrameDrop, Tally};
+pub use counters::{Counters, FrameDrop, PairTally, Tally};
 pub use end::{End, PeerEnd, Step};
 pub use events::{Delivery, Dispatch, FrameTicket, HandlersTicket, Input, Output, SessionState};
 pub use machine::Session;
+pub use track::TrackTicket;

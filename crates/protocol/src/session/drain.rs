@@ -1,0 +1,48 @@
+//! The time between the end of our own source and the end of its session: results of what was sent still come.
+//! Nobody says which result is the last, so silence and a limit decide.
+
+use std::time::Instant;
+
+use crate::session::{DrainLimits, End, Step};
+
+#[derive(Debug)]
+pub(super) struct Drain {
+    error: Option<String>,
+    limits: DrainLimits,
+    quiet: Option<Instant>,
+    total: Option<Instant>,
+}
+
+impl Drain {
+    pub(super) fn begin(now: Instant, limits: DrainLimits, error: Option<String>) -> Self {
+        Drain {
+            error,
+            limits,
+            quiet: now.checked_add(limits.quiet),
+            total: now.checked_add(limits.total),
+        }
+    }
+
+    /// Something of the worker's work arrived.
+    pub(super) fn arrived(&mut self, now: Instant) {
+        self.quiet = now.checked_add(self.limits.quiet);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        [self.quiet, self.total].into_iter().flatten().min()
+    }
+
+    /// How the session ends, once it does.
+    pub(super) fn over(&mut self, now: Instant, step: Step) -> Option<End> {
+        if self.deadline().is_none_or(|at| at > now) {
+            return None;
+        }
+        Some(match self.error.take() {
+            None => End::Completed {
+                reason: None,
+                errors: Vec::new(),
+            },
+            Some(message) => End::SourceFailed { step, message },
+        })
+    }
+}
