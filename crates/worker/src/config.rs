@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use framewire_transport::BitrateLimits;
+
 use crate::env::WorkerEnv;
 
 /// Options of a worker. Start from [`WorkerConfig::default`] (what `framewire serve` does without options) or
@@ -36,6 +38,12 @@ pub struct WorkerConfig {
     pub max_upload_bytes: u64,
     /// Where uploads are kept while their session lives. Default: the system's temporary folder.
     pub upload_dir: Option<PathBuf>,
+    /// Refuse `rtsp_url`s on private and loopback addresses too. Default false: cameras live there.
+    pub deny_private_sources: bool,
+    /// What happens when a source the worker pulls breaks off. Default: 10 s to get it back.
+    pub reconnect: Reconnect,
+    /// Bit rates the encoder of a track is steered between, and what original clients are asked to send.
+    pub video_bitrate: BitrateLimits,
     /// The environment's values.
     pub env: WorkerEnv,
     /// Deadlines and bounds that have no option.
@@ -58,6 +66,9 @@ impl Default for WorkerConfig {
             max_sessions: 4 * cores,
             max_upload_bytes: 4 * 1024 * 1024 * 1024,
             upload_dir: None,
+            deny_private_sources: false,
+            reconnect: Reconnect::default(),
+            video_bitrate: BitrateLimits::default(),
             env: WorkerEnv::default(),
             limits: Limits::default(),
         }
@@ -76,6 +87,23 @@ impl WorkerConfig {
             env,
             ..WorkerConfig::default()
         }
+    }
+}
+
+/// How long a session waits for a source it pulls (`rtsp_url`, `mjpeg_url`) to come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconnect {
+    /// Not at all: the first break ends the session with an error.
+    Off,
+    /// So long in total, over the whole session; then it ends with an error.
+    Within(Duration),
+    /// Until the session ends for another reason.
+    Forever,
+}
+
+impl Default for Reconnect {
+    fn default() -> Reconnect {
+        Reconnect::Within(Duration::from_secs(10))
     }
 }
 
@@ -107,6 +135,14 @@ pub struct Limits {
     pub completion_drain: Duration,
     /// Time the client has to close after the completion message; then the worker closes. 30 s.
     pub linger: Duration,
+    /// Time from the open channels to the first usable frame of a client's video track. 30 s.
+    pub first_frame: Duration,
+    /// Age over which a frame of a live track is skipped while a newer one waits. 300 ms.
+    pub max_frame_age: Duration,
+    /// Time to open a source the worker pulls, before the answer is sent. 5 s.
+    pub source_open: Duration,
+    /// Silence after which a source the worker pulls counts as broken off. 5 s.
+    pub source_silence: Duration,
     /// Time teardown waits for the pipeline's threads before it says so in the log. 10 s.
     pub teardown_timeout: Duration,
 }
@@ -126,6 +162,10 @@ impl Default for Limits {
             send_timeout: Duration::from_secs(120),
             completion_drain: Duration::from_secs(2),
             linger: Duration::from_secs(30),
+            first_frame: Duration::from_secs(30),
+            max_frame_age: Duration::from_millis(300),
+            source_open: Duration::from_secs(5),
+            source_silence: Duration::from_secs(5),
             teardown_timeout: Duration::from_secs(10),
         }
     }

@@ -45,6 +45,28 @@ pub struct WorkerEnv {
     pub watchdog: Duration,
     /// `WEBRTC_MODAL_PUBLIC_STUN_SERVERS`: used next to the servers of a request. `None` when unset.
     pub public_stun_servers: Option<Vec<String>>,
+    /// `WEBRTC_MJPEG_ALLOW_NON_GLOBAL_ADDRESSES` (false): an `mjpeg_url` may lead to private addresses.
+    pub mjpeg_allow_non_global: bool,
+    /// `WEBRTC_MODAL_RTSP_PLACEHOLDER` and `…_URL`: an `rtsp_url` equal to the first is replaced by the second, which may
+    /// hold credentials.
+    pub rtsp_placeholder: Option<RtspPlaceholder>,
+}
+
+/// A text that stands for an address clients need not know.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RtspPlaceholder {
+    /// What a request says.
+    pub text: String,
+    /// What is opened instead.
+    pub url: String,
+}
+
+impl std::fmt::Debug for RtspPlaceholder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RtspPlaceholder")
+            .field("text", &self.text)
+            .finish_non_exhaustive() // the URL may hold a password
+    }
 }
 
 impl Default for WorkerEnv {
@@ -64,6 +86,8 @@ impl Default for WorkerEnv {
             shutdown_reserve: Duration::from_secs(1),
             watchdog: Duration::from_secs(60),
             public_stun_servers: None,
+            mjpeg_allow_non_global: false,
+            rtsp_placeholder: None,
         }
     }
 }
@@ -111,6 +135,13 @@ impl WorkerEnv {
             // Set but empty means "none", which differs from unset.
             public_stun_servers: lookup("WEBRTC_MODAL_PUBLIC_STUN_SERVERS")
                 .map(|text| comma_list(&text)),
+            mjpeg_allow_non_global: boolean(
+                "WEBRTC_MJPEG_ALLOW_NON_GLOBAL_ADDRESSES",
+                defaults.mjpeg_allow_non_global,
+            )?,
+            rtsp_placeholder: get("WEBRTC_MODAL_RTSP_PLACEHOLDER")
+                .zip(get("WEBRTC_MODAL_RTSP_PLACEHOLDER_URL"))
+                .map(|(text, url)| RtspPlaceholder { text, url }),
         })
     }
 

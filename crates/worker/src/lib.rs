@@ -18,6 +18,7 @@ mod config;
 mod env;
 mod http;
 mod keys;
+mod latency;
 mod library;
 mod metrics;
 pub mod models;
@@ -27,6 +28,8 @@ mod upload;
 mod worker;
 pub mod workflow;
 
-pub use config::{Limits, WorkerConfig};
-pub use env::{EnvError, WorkerEnv};
+pub use config::{Limits, Reconnect, WorkerConfig};
+pub use env::{EnvError, RtspPlaceholder, WorkerEnv};
+pub use framewire_transport::BitrateLimits;
+pub use latency::LatencySummary;
 pub use worker::{StartError, Worker, WorkerStats};

@@ -3,6 +3,12 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use framewire_transport::{VideoStats, VideoTrack};
+
+use crate::latency::Latency;
+use crate::session::SourceKind;
 
 /// Everything counted. Each update is one relaxed atomic addition.
 #[derive(Debug, Default)]
@@ -14,14 +20,118 @@ pub(crate) struct Metrics {
     pub(crate) sessions_refused: Counter,
     pub(crate) frames: Counter,
     pub(crate) frame_errors: Counter,
-    pub(crate) dropped_slow_workflow: Counter,
-    pub(crate) dropped_no_channel: Counter,
-    pub(crate) dropped_slow_channel: Counter,
     pub(crate) upload_bytes: Counter,
     pub(crate) result_bytes: Counter,
     pub(crate) control_messages: Counter,
     pub(crate) control_rejected: Counter,
     pub(crate) http_requests: Counter,
+    /// Sessions by kind of source.
+    pub(crate) source_sessions: [Counter; SourceKind::ALL.len()],
+    /// Encoded frames of live sources.
+    pub(crate) source_received: [Counter; SourceKind::ALL.len()],
+    /// Pictures made of them.
+    pub(crate) source_decoded: [Counter; SourceKind::ALL.len()],
+    pub(crate) source_reconnects: Counter,
+    pub(crate) video_sent: Counter,
+    pub(crate) video_keyframes_sent: Counter,
+    pub(crate) keyframe_requests_received: Counter,
+    pub(crate) stages: [Latency; Stage::ALL.len()],
+    dropped: [Counter; DropReason::ALL.len()],
+    video_dropped: [Counter; DropReason::ALL.len()],
+    tracks: Mutex<Vec<(u64, VideoTrack)>>,
+}
+
+/// Why a frame got no result, or is not on the track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DropReason {
+    /// A newer frame came before the workflow was free.
+    SlowWorkflow,
+    /// The result channel did not take it in time.
+    SlowChannel,
+    /// There is no result channel.
+    NoChannel,
+    /// It was old already, and a newer one waited.
+    Stale,
+    /// It, or one it needs, was lost or damaged.
+    Undecodable,
+    /// It would have left late.
+    NoRoom,
+    /// A newer frame came before the encoder was free.
+    SlowEncoder,
+    /// The encoder could not take it.
+    EncodeFailed,
+}
+
+impl DropReason {
+    const ALL: [DropReason; 8] = [
+        DropReason::SlowWorkflow,
+        DropReason::SlowChannel,
+        DropReason::NoChannel,
+        DropReason::Stale,
+        DropReason::Undecodable,
+        DropReason::NoRoom,
+        DropReason::SlowEncoder,
+        DropReason::EncodeFailed,
+    ];
+    /// Those that cost a result.
+    const OF_RESULTS: [DropReason; 5] = [
+        DropReason::SlowWorkflow,
+        DropReason::SlowChannel,
+        DropReason::NoChannel,
+        DropReason::Stale,
+        DropReason::Undecodable,
+    ];
+    /// Those that cost a picture on the track.
+    const OF_VIDEO: [DropReason; 3] = [
+        DropReason::NoRoom,
+        DropReason::SlowEncoder,
+        DropReason::EncodeFailed,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            DropReason::SlowWorkflow => "slow_workflow",
+            DropReason::SlowChannel => "slow_channel",
+            DropReason::NoChannel => "no_channel",
+            DropReason::Stale => "stale",
+            DropReason::Undecodable => "undecodable",
+            DropReason::NoRoom => "no_room",
+            DropReason::SlowEncoder => "slow_encoder",
+            DropReason::EncodeFailed => "encode_failed",
+        }
+    }
+}
+
+/// Steps of a frame through the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Waiting, before decoding and before the workflow.
+    Queue,
+    Decode,
+    Workflow,
+    Encode,
+    /// From the complete frame received to the encoded frame handed to the transport.
+    Total,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Stage; 5] = [
+        Stage::Queue,
+        Stage::Decode,
+        Stage::Workflow,
+        Stage::Encode,
+        Stage::Total,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Stage::Queue => "queue",
+            Stage::Decode => "decode",
+            Stage::Workflow => "workflow",
+            Stage::Encode => "encode",
+            Stage::Total => "total",
+        }
+    }
 }
 
 /// A number that only grows.
@@ -48,13 +158,40 @@ pub(crate) struct Gauges {
 }
 
 impl Metrics {
-    /// Dropped frames by reason.
+    /// A frame gets no result.
+    pub(crate) fn lose(&self, reason: DropReason) {
+        self.dropped[reason as usize].add(1);
+    }
+
+    /// A frame is not on the track.
+    pub(crate) fn lose_video(&self, reason: DropReason) {
+        self.video_dropped[reason as usize].add(1);
+    }
+
+    /// Frames without a result by reason.
     pub(crate) fn dropped(&self) -> Vec<(&'static str, u64)> {
-        vec![
-            ("slow_workflow", self.dropped_slow_workflow.get()),
-            ("slow_channel", self.dropped_slow_channel.get()),
-            ("no_channel", self.dropped_no_channel.get()),
-        ]
+        let count = |reason: DropReason| (reason.as_str(), self.dropped[reason as usize].get());
+        DropReason::OF_RESULTS.map(count).to_vec()
+    }
+
+    /// Processed frames that are not on their track by reason.
+    pub(crate) fn video_dropped(&self) -> Vec<(&'static str, u64)> {
+        let count =
+            |reason: DropReason| (reason.as_str(), self.video_dropped[reason as usize].get());
+        DropReason::OF_VIDEO.map(count).to_vec()
+    }
+
+    /// The track of a session, for as long as it runs. At most one for each place.
+    pub(crate) fn add_track(&self, session: u64, track: VideoTrack) {
+        self.tracks().push((session, track));
+    }
+
+    pub(crate) fn remove_track(&self, session: u64) {
+        self.tracks().retain(|(id, _)| *id != session);
+    }
+
+    fn tracks(&self) -> MutexGuard<'_, Vec<(u64, VideoTrack)>> {
+        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The Prometheus text format, version 0.0.4.
@@ -151,21 +288,169 @@ impl Metrics {
                 "HTTP requests answered.",
                 &self.http_requests,
             ),
+            (
+                "source_reconnects_total",
+                "Pulled sources that broke off and came back.",
+                &self.source_reconnects,
+            ),
+            (
+                "video_frames_sent_total",
+                "Processed frames put on a track.",
+                &self.video_sent,
+            ),
+            (
+                "video_keyframes_sent_total",
+                "Keyframes among them.",
+                &self.video_keyframes_sent,
+            ),
+            (
+                "video_keyframe_requests_total",
+                "Keyframes the clients asked for.",
+                &self.keyframe_requests_received,
+            ),
         ] {
             one(name, "counter", help, counter.get());
         }
-        let _ = writeln!(
-            text,
-            "# HELP framewire_frames_dropped_total Frames without a result, by reason."
-        );
-        let _ = writeln!(text, "# TYPE framewire_frames_dropped_total counter");
-        for (reason, count) in self.dropped() {
-            let _ = writeln!(
-                text,
-                "framewire_frames_dropped_total{{reason=\"{reason}\"}} {count}"
-            );
-        }
+        self.render_video(&mut text);
         text
+    }
+
+    fn render_video(&self, text: &mut String) {
+        let by_source = |counters: &[Counter]| -> Vec<(String, u64)> {
+            let one = |kind: &SourceKind| {
+                let label = format!("source=\"{}\"", kind.as_str());
+                (label, counters[*kind as usize].get())
+            };
+            SourceKind::ALL.iter().map(one).collect()
+        };
+        let by_reason = |counts: Vec<(&'static str, u64)>| -> Vec<(String, u64)> {
+            let one = |(reason, count)| (format!("reason=\"{reason}\""), count);
+            counts.into_iter().map(one).collect()
+        };
+        for (name, help, samples) in [
+            (
+                "frames_dropped_total",
+                "Frames without a result, by reason.",
+                by_reason(self.dropped()),
+            ),
+            (
+                "video_frames_dropped_total",
+                "Processed frames that are not on their track, by reason.",
+                by_reason(self.video_dropped()),
+            ),
+            (
+                "source_sessions_total",
+                "Sessions by kind of source.",
+                by_source(&self.source_sessions),
+            ),
+            (
+                "source_frames_received_total",
+                "Encoded frames of live sources.",
+                by_source(&self.source_received),
+            ),
+            (
+                "source_frames_decoded_total",
+                "Pictures made of the sources' frames.",
+                by_source(&self.source_decoded),
+            ),
+        ] {
+            family(text, name, "counter", help, &samples);
+        }
+        let mut stages = Vec::new();
+        for stage in Stage::ALL {
+            let summary = self.stages[stage as usize].summary();
+            for (quantile, value) in [
+                ("0.5", summary.p50),
+                ("0.95", summary.p95),
+                ("0.99", summary.p99),
+            ] {
+                let label = format!("stage=\"{}\",quantile=\"{quantile}\"", stage.as_str());
+                stages.push((label, u64::try_from(value.as_micros()).unwrap_or(u64::MAX)));
+            }
+        }
+        family(
+            text,
+            "stage_microseconds",
+            "gauge",
+            "What a frame spends in each stage.",
+            &stages,
+        );
+        self.render_tracks(text);
+    }
+
+    /// What each running track says of its network.
+    fn render_tracks(&self, text: &mut String) {
+        let tracks: Vec<(u64, VideoTrack)> = self.tracks().clone();
+        let stats: Vec<_> = tracks
+            .iter()
+            .map(|(id, track)| (id, track.stats()))
+            .collect();
+        let of = |value: &dyn Fn(&VideoStats) -> u64| -> Vec<(String, u64)> {
+            let one =
+                |(id, stats): &(&u64, VideoStats)| (format!("session=\"{id}\""), value(stats));
+            stats.iter().map(one).collect()
+        };
+        for (name, kind, help, samples) in [
+            (
+                "track_target_bits_per_second",
+                "gauge",
+                "What the encoder should produce now.",
+                of(&|s| u64::from(s.target_bitrate)),
+            ),
+            (
+                "track_sent_bytes_total",
+                "counter",
+                "Bytes of encoded frames sent.",
+                of(&|s| s.bytes_sent),
+            ),
+            (
+                "track_received_bytes_total",
+                "counter",
+                "Bytes of encoded frames received.",
+                of(&|s| s.bytes_received),
+            ),
+            (
+                "track_packets_lost_total",
+                "counter",
+                "Packets that never came in time.",
+                of(&|s| s.packets_lost),
+            ),
+            (
+                "track_nacks_sent_total",
+                "counter",
+                "Requests for repair sent.",
+                of(&|s| s.nacks_sent),
+            ),
+            (
+                "track_nacks_received_total",
+                "counter",
+                "Requests for repair received.",
+                of(&|s| s.nacks_received),
+            ),
+            (
+                "track_keyframe_requests_sent_total",
+                "counter",
+                "Keyframe requests sent.",
+                of(&|s| s.keyframe_requests_sent),
+            ),
+            (
+                "track_keyframe_requests_received_total",
+                "counter",
+                "Keyframe requests received.",
+                of(&|s| s.keyframe_requests_received),
+            ),
+        ] {
+            family(text, name, kind, help, &samples);
+        }
+    }
+}
+
+fn family(text: &mut String, name: &str, kind: &str, help: &str, samples: &[(String, u64)]) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "# HELP framewire_{name} {help}");
+    let _ = writeln!(text, "# TYPE framewire_{name} {kind}");
+    for (label, value) in samples {
+        let _ = writeln!(text, "framewire_{name}{{{label}}} {value}");
     }
 }
 
@@ -177,7 +462,8 @@ mod tests {
     fn every_sample_is_announced_and_counted() {
         let metrics = Metrics::default();
         metrics.frames.add(3);
-        metrics.dropped_slow_workflow.add(2);
+        metrics.lose(DropReason::SlowWorkflow);
+        metrics.lose(DropReason::SlowWorkflow);
         let text = metrics.render(Gauges {
             sessions: 1,
             max_sessions: 8,

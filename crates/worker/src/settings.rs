@@ -5,27 +5,34 @@ use std::time::{Duration, Instant};
 
 use framewire_protocol::job::{Job, JobConfig, JobLimits, JobSource};
 use framewire_protocol::output::{DataOutput, StreamOutput, validate_outputs};
-use framewire_protocol::signalling::{ProcessingTimeout, RequestError, WorkerRequest};
+use framewire_protocol::signalling::{
+    Agreement, Feature, ProcessingTimeout, RequestError, WorkerRequest,
+};
 use framewire_protocol::upload::UploadLimits;
-use framewire_transport::{AnswerError, IceServer, PeerConfig};
+use framewire_transport::{
+    AnswerError, IceServer, Peer, PeerConfig, VideoCodec, VideoConfig, VideoTrack,
+};
 use serde_json::Value;
 
 use crate::config::WorkerConfig;
 use crate::http::errors::ApiError;
+use crate::http::sdp_needs::{SdpNeeds, VideoRoles};
 use crate::library::WorkflowLibrary;
-use crate::session::{Plan, SendRules};
+use crate::session::{Plan, SendRules, SourceKind, VideoOut};
 use crate::workflow::{RunnerOptions, Workflow};
 
 /// What a request comes to under the worker's options.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) stream_output: StreamOutput,
+    stream_output: StreamOutput,
     pub(crate) has_key: bool,
     data_output: DataOutput,
     realtime: bool,
     processing: Option<Duration>,
     ice_servers: Vec<IceServer>,
     gzip: bool,
+    /// What our two ends agree on; `None`: the client is an original.
+    agreement: Option<Agreement>,
 }
 
 impl Settings {
@@ -68,22 +75,89 @@ impl Settings {
             processing,
             ice_servers: ice_servers(config, request, near)?,
             gzip: env.gzip == Some(true) && request.sender().reads_gzip(),
+            agreement: request.framewire.clone(),
         })
     }
 
+    /// What the offer and the outputs make of the video section.
+    pub(crate) fn roles(&self, offer: &str, pulled: bool) -> Result<VideoRoles, ApiError> {
+        let needs = SdpNeeds::of(offer);
+        Ok(needs.roles(&self.stream_output, &self.data_output, pulled)?)
+    }
+
     /// The transport's side.
-    pub(crate) fn peer_config(&self, config: &WorkerConfig) -> PeerConfig {
+    pub(crate) fn peer_config(&self, config: &WorkerConfig, roles: &VideoRoles) -> PeerConfig {
         let limits = &config.limits;
-        PeerConfig::default()
+        let mut peer = PeerConfig::default()
             .with_ice_servers(self.ice_servers.clone())
             .with_gather_timeout(limits.gather_timeout)
             .with_connect_timeout(limits.connect_timeout)
             .with_lost_after(limits.lost_after)
-            .with_inbound_limit(INBOUND_LIMIT)
+            .with_inbound_limit(INBOUND_LIMIT);
+        if roles.send() || roles.receive {
+            let mut video = VideoConfig::default()
+                .with_send(roles.send())
+                .with_receive(roles.receive)
+                .with_bitrate(config.video_bitrate);
+            if !self.realtime {
+                // A live track cannot be paused: what waits for a slow workflow waits encoded, where it is small.
+                video = video.with_max_frames(BATCH_TRACK_FRAMES);
+            }
+            peer = peer.with_video(video);
+        }
+        peer
+    }
+
+    /// What the negotiation left of the roles: the client's track, ours, or a reason to refuse. Falls back to data where
+    /// there is some.
+    pub(crate) fn tracks(&self, roles: &mut VideoRoles, peer: &Peer) -> Result<Tracks, ApiError> {
+        let track = peer.video();
+        let usable = |can: fn(framewire_transport::Direction) -> bool| {
+            track.clone().filter(|track| can(track.direction()))
+        };
+        let source = usable(framewire_transport::Direction::can_receive).filter(|_| roles.receive);
+        if roles.receive && source.is_none() {
+            let text = "its video section shares no codec with this worker (VP8 and H264)";
+            return Err(RequestError::Offer(text.to_owned()).into());
+        }
+        let mut out = None;
+        if roles.send() {
+            match usable(framewire_transport::Direction::can_send) {
+                Some(track) => {
+                    let codec = self.codec(&track);
+                    out = Some(VideoOut { track, codec });
+                }
+                None => roles.give_up_sending(
+                    &self.data_output,
+                    "the offer's video section shares no codec with this worker (VP8 and H264)",
+                )?,
+            }
+        }
+        Ok(Tracks { source, out })
+    }
+
+    /// Towards an end of ours the cheaper codec, towards an original the one it named first.
+    fn codec(&self, track: &VideoTrack) -> VideoCodec {
+        let codecs = track.codecs();
+        if self.agreement.is_some() && codecs.contains(&VideoCodec::H264) {
+            return VideoCodec::H264;
+        }
+        codecs.first().copied().unwrap_or(VideoCodec::Vp8)
+    }
+
+    /// Our half of the agreement, for a client that has one.
+    pub(crate) fn answer_agreement(&self) -> Option<Agreement> {
+        self.agreement.as_ref().map(|_| own_agreement())
     }
 
     /// The machine's side; its processing time counts from `now`.
-    pub(crate) fn job(&self, config: &WorkerConfig, now: Instant) -> Job {
+    pub(crate) fn job(
+        &self,
+        config: &WorkerConfig,
+        now: Instant,
+        source: SourceKind,
+        stream: StreamOutput,
+    ) -> Job {
         let limits = &config.limits;
         let mut times = JobLimits::default();
         times.connect = limits.connect_timeout;
@@ -94,9 +168,14 @@ impl Settings {
         times.frame = limits.teardown_timeout;
         times.drain = limits.completion_drain;
         times.linger = limits.linger;
-        let job = JobConfig::new(JobSource::Upload)
+        let source = if source == SourceKind::File {
+            JobSource::Upload
+        } else {
+            JobSource::Ready
+        };
+        let job = JobConfig::new(source)
             .with_batch(!self.realtime)
-            .with_outputs(StreamOutput::None, self.data_output.clone())
+            .with_outputs(stream, self.data_output.clone())
             .with_ack_window(config.env.ack_window)
             .with_upload_limits(UploadLimits::new(config.max_upload_bytes))
             .with_limits(times);
@@ -109,6 +188,7 @@ impl Settings {
         config: &WorkerConfig,
         request: &WorkerRequest,
         workflow: Workflow,
+        video: Option<VideoOut>,
     ) -> Plan {
         let wanted = &request.workflow_configuration;
         let options = RunnerOptions {
@@ -128,8 +208,28 @@ impl Settings {
                 timeout: config.limits.send_timeout,
                 log_latency: config.env.debug_latency,
             },
+            ledger: self
+                .agreement
+                .as_ref()
+                .is_some_and(|theirs| theirs.intersect(&own_agreement()).has(Feature::Ledger)),
+            video,
+            first_frame: config.limits.first_frame,
+            max_frame_age: config.limits.max_frame_age,
         }
     }
+}
+
+/// The two directions of the negotiated video section.
+#[derive(Debug)]
+pub(crate) struct Tracks {
+    /// The client's track, if it is the source.
+    pub(crate) source: Option<VideoTrack>,
+    /// Where processed video goes.
+    pub(crate) out: Option<VideoOut>,
+}
+
+fn own_agreement() -> Agreement {
+    Agreement::new([Feature::Ledger])
 }
 
 /// The definition to compile: inline, or from the worker's folder.
@@ -222,3 +322,5 @@ fn ice_servers(
 
 /// Bytes of a client's messages that may wait for the session thread: it only writes them to disk.
 const INBOUND_LIMIT: usize = 4 * 1024 * 1024;
+/// Encoded frames of a client's track that may wait in batch processing: half a minute.
+const BATCH_TRACK_FRAMES: usize = 900;

@@ -16,8 +16,9 @@ use crate::config::WorkerConfig;
 use crate::http;
 use crate::http::guard::Guard;
 use crate::keys::ApiKeys;
+use crate::latency::LatencySummary;
 use crate::library::WorkflowLibrary;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Stage};
 use crate::models::{ModelRegistry, RegistryOptions};
 use crate::session::places::Places;
 use crate::upload::UploadStore;
@@ -124,6 +125,15 @@ pub struct WorkerStats {
     pub frames: u64,
     /// Frames dropped, by reason.
     pub dropped: Vec<(&'static str, u64)>,
+    /// Processed frames put on a video track.
+    pub video_frames: u64,
+    /// Processed frames that are not on their track, by reason.
+    pub video_dropped: Vec<(&'static str, u64)>,
+    /// What frames spent in each stage (`queue`, `decode`, `workflow`, `encode`), and in all from a complete frame received
+    /// to the encoded frame handed to the transport (`total`).
+    pub stages: Vec<(&'static str, LatencySummary)>,
+    /// Times a source the worker pulls broke off and came back.
+    pub reconnects: u64,
     /// Bytes of video received.
     pub upload_bytes: u64,
     /// Bytes of uploads on disk now.
@@ -216,6 +226,12 @@ impl Worker {
             sessions_failed: metrics.sessions_failed.get(),
             frames: metrics.frames.get(),
             dropped: metrics.dropped(),
+            video_frames: metrics.video_sent.get(),
+            video_dropped: metrics.video_dropped(),
+            stages: Stage::ALL
+                .map(|stage| (stage.as_str(), metrics.stages[stage as usize].summary()))
+                .to_vec(),
+            reconnects: metrics.source_reconnects.get(),
             upload_bytes: metrics.upload_bytes.get(),
             upload_bytes_held: self.app.store.used(),
         }

@@ -9,15 +9,14 @@ use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use framewire_protocol::signalling::{Agreement, Answer, RequestError, WorkerRequest};
+use framewire_protocol::signalling::{Answer, RequestError, WorkerRequest};
 use serde_json::Value;
 
 use super::auth::{authorize, request_key};
 use super::errors::{ApiError, json_response};
 use super::read_body;
-use super::sdp_needs::SdpNeeds;
 use crate::session::places::Place;
-use crate::session::{Session, SessionParts};
+use crate::session::{Session, SessionParts, Source};
 use crate::settings::{self, Settings};
 use crate::worker::App;
 use crate::workflow::Workflow;
@@ -70,24 +69,34 @@ fn begin(
     settings: Settings,
     place: Place,
 ) -> Result<Value, ApiError> {
-    SdpNeeds::of(&request.webrtc_offer.sdp).check(&settings.stream_output)?;
+    let offer = &request.webrtc_offer.sdp;
+    let mut roles = settings.roles(offer, false)?;
     let definition = settings::definition(&app.library, request, settings.has_key)?;
     let workflow =
         Workflow::compile(&definition, &app.models).map_err(|error| ApiError::from(&error))?;
     settings::check_names(&workflow, request)?;
-    let file = app.store.create().map_err(|error| {
-        tracing::error!(%error, "cannot create an upload file");
-        RequestError::Internal
-    })?;
-    let peer_config = settings.peer_config(&app.config);
-    let answered = app.endpoint.answer(&request.webrtc_offer.sdp, peer_config);
+    let peer_config = settings.peer_config(&app.config, &roles);
+    let answered = app.endpoint.answer(offer, peer_config);
     let (peer, sdp) = answered.map_err(|error| settings::offer_error(&error))?;
+    // From here on a refusal drops the connection before its answer is known to anybody.
+    let tracks = settings.tracks(&mut roles, &peer)?;
+    let source = match tracks.source {
+        Some(track) => Source::Track(track),
+        None => Source::Upload(app.store.create().map_err(|error| {
+            tracing::error!(%error, "cannot create an upload file");
+            RequestError::Internal
+        })?),
+    };
+    if let Some(reason) = roles.fallback {
+        tracing::warn!("no video towards the client: {reason}");
+    }
+    let now = Instant::now();
     let parts = SessionParts {
         place,
         peer,
-        job: settings.job(&app.config, Instant::now()),
-        plan: settings.plan(&app.config, request, workflow),
-        file,
+        job: settings.job(&app.config, now, source.kind(), roles.stream),
+        plan: settings.plan(&app.config, request, workflow, tracks.out),
+        source,
         metrics: app.metrics.clone(),
         flush: app.config.limits.completion_drain,
     };
@@ -95,8 +104,7 @@ fn begin(
         tracing::error!(%error, "cannot start a session thread");
         RequestError::Internal
     })?;
-    let agreement = request.framewire.as_ref().map(|_| Agreement::default());
-    Ok(Answer::new(sdp, agreement).to_value())
+    Ok(Answer::new(sdp, settings.answer_agreement()).to_value())
 }
 
 /// Whether the client is on this machine, as far as HTTP can tell: then STUN has nothing to add.

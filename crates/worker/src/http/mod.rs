@@ -7,7 +7,7 @@ pub(crate) mod guard;
 mod heartbeat;
 mod initialise;
 mod pages;
-mod sdp_needs;
+pub(crate) mod sdp_needs;
 pub(crate) mod server;
 
 use std::sync::Arc;

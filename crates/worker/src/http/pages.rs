@@ -59,7 +59,7 @@ pub(crate) async fn info(State(app): State<Arc<App>>) -> Response {
             "max_body_bytes": config.limits.max_body_bytes,
             "default_processing_timeout": config.env.default_processing_timeout.as_secs(),
         },
-        "sources": ["video_file"],
+        "sources": ["video_file", "track"],
         "api_key_required": !app.keys.is_open(),
     });
     json_response(StatusCode::OK, &body)

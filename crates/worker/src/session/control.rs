@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use framewire_protocol::FrameId;
 use framewire_protocol::job::{Gate, Job, JobInput, JobOutput, JobPhase};
-use framewire_protocol::output::DataOutput;
+use framewire_protocol::output::{DataOutput, StreamOutput};
 use framewire_transport::DataChannel;
 use tokio::sync::Notify;
 
@@ -94,6 +94,11 @@ impl Control {
     /// The mode a frame would be sent in now.
     pub(crate) fn data_output(&self) -> DataOutput {
         self.lock().job.modes().data.clone()
+    }
+
+    /// The output a frame would be streamed from now.
+    pub(crate) fn stream_output(&self) -> StreamOutput {
+        self.lock().job.modes().stream.clone()
     }
 
     /// Everything that waits gives up; nothing starts any more.

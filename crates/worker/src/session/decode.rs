@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use framewire_media::{Decoder, DecoderOptions, Frame};
+use framewire_media::{Decoder, DecoderOptions, FramePool};
 
 use super::control::Control;
+use super::count::Counts;
 use super::pacer::Pacer;
-use super::pipeline::SourceFacts;
 use super::queue::Handoff;
+use super::source::{SourceFacts, SourceFrame, Stamps};
 use crate::upload::UploadFile;
 
 /// One thread of a session.
@@ -19,8 +20,10 @@ pub(crate) struct Decode {
     /// What the request declared; the file's own rate wins.
     pub(crate) declared_fps: Option<f64>,
     pub(crate) facts: Arc<OnceLock<SourceFacts>>,
-    pub(crate) frames: Handoff<Frame>,
+    pub(crate) frames: Handoff<SourceFrame>,
     pub(crate) control: Arc<Control>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) pool: FramePool,
     /// Why the source ended early; read after its last frame was sent.
     pub(crate) error: Arc<Mutex<Option<String>>>,
 }
@@ -28,7 +31,10 @@ pub(crate) struct Decode {
 impl Decode {
     /// Runs until the file ends, fails, or the session stops.
     pub(crate) fn run(self) {
-        let mut decoder = match Decoder::open(self.file.path(), DecoderOptions::default()) {
+        let mut decoder = match Decoder::open(
+            self.file.path(),
+            DecoderOptions::default().with_pool(self.pool.clone()),
+        ) {
             Ok(decoder) => decoder,
             Err(error) => return self.report("the upload cannot be decoded", &error),
         };
@@ -53,7 +59,14 @@ impl Decode {
                             return;
                         }
                     }
-                    if !self.frames.push(frame) {
+                    self.counts.decoded();
+                    let handed = self.frames.push(SourceFrame {
+                        frame,
+                        rtp_time: None,
+                        stamps: Stamps::read(Instant::now()),
+                    });
+                    self.counts.handed(handed);
+                    if handed.is_closed() {
                         return;
                     }
                 }

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framewire_protocol::chunk::{CHUNK_SIZE, split_result};
-use framewire_protocol::job::{Completion, Job, JobEnd, JobInput, JobOutput, JobPhase, JobWarning};
+use framewire_protocol::job::{Completion, Job, JobEnd, JobInput, JobOutput, JobWarning};
 use framewire_transport::{CloseReason, DataChannel, Peer, PeerEvent};
 use tokio::sync::watch;
 
 use super::control::{Control, number};
 use super::pipeline::{Pipeline, Plan, Shared, Tally};
 use super::places::Place;
+use super::source::Source;
 use crate::metrics::Metrics;
-use crate::upload::UploadFile;
 
 /// What the transport has heard nothing for when it says [`PeerEvent::Stalled`].
 const STALLED: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ pub(crate) struct SessionParts {
     pub(crate) peer: Peer,
     pub(crate) job: Job,
     pub(crate) plan: Plan,
-    pub(crate) file: UploadFile,
+    pub(crate) source: Source,
     pub(crate) metrics: Arc<Metrics>,
     /// Longest time the last messages get to leave.
     pub(crate) flush: Duration,
@@ -40,7 +40,7 @@ pub(crate) struct SessionParts {
 pub(crate) struct Session {
     peer: Peer,
     plan: Option<Plan>,
-    file: Option<UploadFile>,
+    source: Option<Source>,
     flush: Duration,
     shared: Shared,
     pipeline: Option<Pipeline>,
@@ -67,7 +67,7 @@ impl Session {
         let session = Session {
             peer: parts.peer,
             plan: Some(parts.plan),
-            file: Some(parts.file),
+            source: Some(parts.source),
             flush: parts.flush,
             shared,
             pipeline: None,
@@ -90,19 +90,40 @@ impl Session {
         let span = self.shared.span.clone();
         let _entered = span.enter();
         let started = Instant::now();
-        self.shared.metrics.sessions_started.add(1);
-        tracing::info!("session started");
+        self.begin();
         let drive = AssertUnwindSafe(|| runtime.block_on(self.drive(cut)));
         let panicked = catch_unwind(drive).is_err();
         self.shared.control.stop();
         if let Some(pipeline) = &self.pipeline {
             pipeline.halt();
-            self.shared
-                .metrics
-                .dropped_slow_workflow
-                .add(pipeline.skipped());
         }
+        self.shared.metrics.remove_track(self.shared.place.id());
         self.log_end(started.elapsed(), panicked);
+    }
+
+    fn begin(&self) {
+        let metrics = &self.shared.metrics;
+        metrics.sessions_started.add(1);
+        let source = self.source.as_ref().map(Source::kind);
+        if let Some(kind) = source {
+            metrics.source_sessions[kind as usize].add(1);
+        }
+        let track = self.peer.video();
+        tracing::info!(
+            source = source.map(|kind| kind.as_str()),
+            video = track
+                .as_ref()
+                .map(|track| format!("{:?}", track.direction())),
+            codec = self
+                .plan
+                .as_ref()
+                .and_then(|plan| plan.video.as_ref())
+                .map(|out| out.codec.to_string()),
+            "session started"
+        );
+        if let Some(track) = track {
+            metrics.add_track(self.shared.place.id(), track);
+        }
     }
 
     async fn drive(&mut self, mut cut: watch::Receiver<bool>) {
@@ -121,7 +142,7 @@ impl Session {
             if self.end.is_some() {
                 return;
             }
-            if is_ending(phase) {
+            if phase.is_ending() {
                 control.stop();
                 if let Some(pipeline) = &self.pipeline {
                     pipeline.halt();
@@ -202,7 +223,7 @@ impl Session {
     }
 
     fn write(&mut self, offset: u64, data: &[u8]) {
-        let Some(file) = &mut self.file else {
+        let Some(Source::Upload(file)) = &mut self.source else {
             return; // an earlier write failed, or the file is complete
         };
         match file.write_at(offset, data) {
@@ -212,7 +233,7 @@ impl Session {
                 self.shared.tally.upload_bytes.add(bytes);
             }
             Err(error) => {
-                self.file = None;
+                self.source = None;
                 let error = Some(format!("the worker cannot store the upload: {error}"));
                 self.shared.control.handle(JobInput::SourceEnded { error });
             }
@@ -220,11 +241,11 @@ impl Session {
     }
 
     fn start(&mut self) {
-        let (Some(plan), Some(file)) = (self.plan.take(), self.file.take()) else {
+        let (Some(plan), Some(source)) = (self.plan.take(), self.source.take()) else {
             return; // the last write failed; the machine knows
         };
-        tracing::debug!("upload complete");
-        match Pipeline::start(plan, file, &self.shared) {
+        tracing::debug!("source ready");
+        match Pipeline::start(plan, source, &self.shared) {
             Ok(pipeline) => self.pipeline = Some(pipeline),
             Err(error) => {
                 tracing::error!(%error, "cannot start the threads of a session");
@@ -281,14 +302,25 @@ impl Session {
             _ => &metrics.sessions_failed,
         };
         counter.add(1);
-        let skipped = self.pipeline.as_ref().map_or(0, Pipeline::skipped);
+        let track = self.peer.video().map(|track| track.stats());
+        let track = track.as_ref();
         tracing::info!(
             end,
             seconds = took.as_secs_f64(),
             frames = tally.frames.get(),
             frame_errors = tally.frame_errors.get(),
             dropped = tally.dropped.get(),
-            skipped,
+            skipped = tally.skipped.get(),
+            decoded = tally.decoded.get(),
+            streamed = tally.streamed.get(),
+            not_streamed = tally.not_streamed.get(),
+            reconnects = tally.reconnects.get(),
+            track_received = track.map(|stats| stats.frames_received),
+            track_lost_packets = track.map(|stats| stats.packets_lost),
+            track_dropped =
+                track.map(|stats| stats.dropped_incomplete + stats.dropped_late_consumer),
+            track_nacks = track.map(|stats| stats.nacks_sent + stats.nacks_received),
+            track_bitrate = track.map(|stats| stats.target_bitrate),
             upload_bytes = tally.upload_bytes.get(),
             result_bytes = tally.result_bytes.get(),
             control_messages = tally.control_messages.get(),
@@ -297,13 +329,6 @@ impl Session {
             "session ended"
         );
     }
-}
-
-fn is_ending(phase: JobPhase) -> bool {
-    !matches!(
-        phase,
-        JobPhase::Offered | JobPhase::AwaitingUpload | JobPhase::Uploading | JobPhase::Processing
-    )
 }
 
 async fn drained(channel: Option<&DataChannel>) {

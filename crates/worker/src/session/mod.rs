@@ -2,8 +2,10 @@
 //! Not signalling: a session begins when the answer exists.
 
 mod control;
+mod count;
 mod decode;
 mod driver;
+mod encode;
 mod pacer;
 mod pipeline;
 pub(crate) mod places;
@@ -11,7 +13,11 @@ mod process;
 mod queue;
 mod rate;
 mod send;
+mod source;
+mod stream;
+mod track;
 
 pub(crate) use driver::{Session, SessionParts};
-pub(crate) use pipeline::Plan;
+pub(crate) use pipeline::{Plan, VideoOut};
 pub(crate) use send::SendRules;
+pub(crate) use source::{Source, SourceKind};

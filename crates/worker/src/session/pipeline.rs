@@ -1,23 +1,29 @@
-//! The pipeline of one session: three threads and two short queues between file and channel.
-//! Not the stages themselves: `decode`, `process` and `send` are one file each.
+//! The pipeline of one session: three threads and two short queues between source and channel, and a fourth for a track.
+//! Not the stages themselves: each is one file.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use framewire_media::{Frame, FramePool};
+use framewire_media::{FramePool, PoolLimits};
 use framewire_protocol::job::{Job, JobInput};
 use framewire_protocol::queue::QueuePolicy;
+use framewire_transport::{VideoCodec, VideoTrack};
 
 use super::control::Control;
+use super::count::Counts;
 use super::decode::Decode;
+use super::encode::{Encode, StreamFrame};
 use super::places::Place;
-use super::process::{Process, Processed};
+use super::process::{Picture, Process, Processed};
 use super::queue::{CloseOnDrop, EndOnDrop, Handoff};
 use super::send::{Send, SendRules};
+use super::source::{RtpClock, Source, SourceFrame};
+use super::stream::Streamer;
+use super::track::TrackDecode;
 use crate::metrics::{Counter, Metrics};
-use crate::upload::UploadFile;
 use crate::workflow::{Runner, RunnerOptions, Serializer, Workflow};
 
 /// Decoded frames that may wait in batch processing. A 720p one is 1.4 MB, and more than a few only cost memory: decoding is
@@ -27,6 +33,15 @@ const BATCH_FRAMES: usize = 3;
 const REALTIME_FRAMES: usize = 1;
 /// Processed frames that may wait for serialization.
 const RESULTS: usize = 1;
+/// The same beside a live track, where a slow channel costs results instead of holding up the video: enough for a hiccup.
+const LIVE_RESULTS: usize = 4;
+/// Processed pictures that may wait for the encoder.
+const PICTURES: usize = 1;
+/// Memory a session's pool keeps for reuse: as many pictures as are under way at once.
+const IDLE_BYTES: usize = 16 << 20;
+const IDLE_BUFFERS: usize = 8;
+/// Memory in pictures somebody holds; far above what the queues can hold, low enough that a leak is an error.
+const LIVE_BYTES: usize = 512 << 20;
 
 /// What a pipeline is made of.
 pub(crate) struct Plan {
@@ -36,13 +51,19 @@ pub(crate) struct Plan {
     pub(crate) declared_fps: Option<f64>,
     pub(crate) jpeg_quality: u8,
     pub(crate) rules: SendRules,
+    /// The client reads the ledger.
+    pub(crate) ledger: bool,
+    /// The track towards the client.
+    pub(crate) video: Option<VideoOut>,
+    pub(crate) first_frame: Duration,
+    pub(crate) max_frame_age: Duration,
 }
 
-/// What is known of the source once it is open.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SourceFacts {
-    pub(crate) declared_fps: Option<f64>,
-    pub(crate) total_frames: Option<u64>,
+/// A track towards the client.
+#[derive(Debug, Clone)]
+pub(crate) struct VideoOut {
+    pub(crate) track: VideoTrack,
+    pub(crate) codec: VideoCodec,
 }
 
 /// Counters of one session, for its closing line.
@@ -51,6 +72,11 @@ pub(crate) struct Tally {
     pub(crate) frames: Counter,
     pub(crate) frame_errors: Counter,
     pub(crate) dropped: Counter,
+    pub(crate) skipped: Counter,
+    pub(crate) decoded: Counter,
+    pub(crate) streamed: Counter,
+    pub(crate) not_streamed: Counter,
+    pub(crate) reconnects: Counter,
     pub(crate) result_bytes: Counter,
     pub(crate) upload_bytes: Counter,
     pub(crate) control_messages: Counter,
@@ -59,8 +85,10 @@ pub(crate) struct Tally {
 
 /// The running threads, as far as the session thread needs to know them.
 pub(crate) struct Pipeline {
-    frames: Handoff<Frame>,
+    frames: Handoff<SourceFrame>,
     results: Handoff<Processed>,
+    pictures: Handoff<StreamFrame>,
+    video_done: Handoff<()>,
 }
 
 /// What all threads share.
@@ -75,9 +103,12 @@ pub(crate) struct Shared {
     pub(crate) span: tracing::Span,
 }
 
+type SourceError = Arc<Mutex<Option<String>>>;
+
 impl Pipeline {
-    /// Starts the three threads. On failure the queues close, so that those already started end.
-    pub(crate) fn start(plan: Plan, file: UploadFile, shared: &Shared) -> io::Result<Pipeline> {
+    /// Starts the threads. On failure the queues close, so that those already started end.
+    pub(crate) fn start(mut plan: Plan, source: Source, shared: &Shared) -> io::Result<Pipeline> {
+        let kind = source.kind();
         let policy = if plan.realtime {
             QueuePolicy::NewestWins
         } else {
@@ -88,45 +119,38 @@ impl Pipeline {
         } else {
             BATCH_FRAMES
         };
-        let frames = Handoff::new(waiting, policy);
-        let results = Handoff::new(RESULTS, QueuePolicy::Lossless);
-        let facts = Arc::new(OnceLock::new());
-        let source_error = Arc::new(Mutex::new(None));
-        let decode = Decode {
-            file,
-            realtime: plan.realtime,
-            declared_fps: plan.declared_fps,
-            facts: facts.clone(),
-            frames: frames.clone(),
-            control: shared.control.clone(),
-            error: source_error.clone(),
+        let results = if plan.realtime && plan.video.is_some() {
+            Handoff::new(LIVE_RESULTS, QueuePolicy::NewestWins)
+        } else {
+            Handoff::new(RESULTS, QueuePolicy::Lossless)
         };
-        let process = Process {
-            frames: frames.clone(),
-            results: results.clone(),
-            control: shared.control.clone(),
-            runner: Runner::new(plan.workflow, plan.options, FramePool::default()),
-            facts,
+        let pipeline = Pipeline {
+            frames: Handoff::new(waiting, policy),
+            results,
+            pictures: Handoff::new(PICTURES, policy),
+            video_done: Handoff::new(1, QueuePolicy::Lossless),
         };
-        let send = Send {
-            results: results.clone(),
-            control: shared.control.clone(),
-            serializer: Serializer::new(plan.jpeg_quality),
-            rules: plan.rules,
-            metrics: shared.metrics.clone(),
-            tally: shared.tally.clone(),
-            source_error: source_error.clone(),
+        let counts = Counts::new(kind, shared.metrics.clone(), shared.tally.clone());
+        let limits = PoolLimits::default()
+            .with_max_live_bytes(LIVE_BYTES)
+            .with_max_idle_bytes(IDLE_BYTES)
+            .with_max_idle_buffers(IDLE_BUFFERS);
+        let parts = Parts {
+            shared,
+            facts: Arc::default(),
+            error: Arc::default(),
+            counts: Arc::new(counts),
+            pool: FramePool::new(limits),
+            pipeline: &pipeline,
         };
-        let pipeline = Pipeline { frames, results };
-        let (from, to) = (&pipeline.frames, &pipeline.results);
-        let ends = EndOnDrop(from.clone());
-        stage("decode", shared, &source_error, ends, move || decode.run())?;
-        let ends = (CloseOnDrop(from.clone()), EndOnDrop(to.clone()));
-        stage("workflow", shared, &source_error, ends, move || {
-            process.run()
-        })?;
-        let ends = CloseOnDrop(to.clone());
-        stage(SEND, shared, &source_error, ends, move || send.run())?;
+        let video = plan.video.take();
+        let (rules, quality) = (plan.rules, plan.jpeg_quality);
+        if let Some(out) = &video {
+            parts.encode(out.clone(), &plan)?;
+        }
+        parts.source(source, &plan)?;
+        parts.process(plan, video.is_some(), !kind.is_live())?;
+        parts.send(rules, quality, video.is_some())?;
         Ok(pipeline)
     }
 
@@ -134,11 +158,8 @@ impl Pipeline {
     pub(crate) fn halt(&self) {
         self.frames.close();
         self.results.close();
-    }
-
-    /// Frames that were skipped because the workflow was slower than the source.
-    pub(crate) fn skipped(&self) -> u64 {
-        self.frames.stats().dropped
+        self.pictures.close();
+        self.video_done.close();
     }
 }
 
@@ -148,11 +169,136 @@ impl Drop for Pipeline {
     }
 }
 
+/// What the stages of one pipeline are put together from.
+struct Parts<'a> {
+    shared: &'a Shared,
+    facts: Arc<OnceLock<super::source::SourceFacts>>,
+    /// Why the source ended early.
+    error: SourceError,
+    counts: Arc<Counts>,
+    pool: FramePool,
+    pipeline: &'a Pipeline,
+}
+
+impl Parts<'_> {
+    fn source(&self, source: Source, plan: &Plan) -> io::Result<()> {
+        let frames = &self.pipeline.frames;
+        let ends = EndOnDrop(frames.clone());
+        let control = self.shared.control.clone();
+        let counts = self.counts.clone();
+        match source {
+            Source::Upload(file) => {
+                let decode = Decode {
+                    file,
+                    realtime: plan.realtime,
+                    declared_fps: plan.declared_fps,
+                    facts: self.facts.clone(),
+                    frames: frames.clone(),
+                    control,
+                    counts,
+                    pool: self.pool.clone(),
+                    error: self.error.clone(),
+                };
+                stage("decode", self.shared, &self.error, ends, move || {
+                    decode.run()
+                })
+            }
+            Source::Track(track) => {
+                let decode = TrackDecode {
+                    track,
+                    realtime: plan.realtime,
+                    declared_fps: plan.declared_fps,
+                    facts: self.facts.clone(),
+                    frames: frames.clone(),
+                    control,
+                    error: self.error.clone(),
+                    counts,
+                    pool: self.pool.clone(),
+                    first_frame: plan.first_frame,
+                    max_age: plan.max_frame_age,
+                };
+                stage("decode", self.shared, &self.error, ends, move || {
+                    decode.run()
+                })
+            }
+        }
+    }
+
+    fn process(&self, plan: Plan, video: bool, from_file: bool) -> io::Result<()> {
+        let (frames, results) = (&self.pipeline.frames, &self.pipeline.results);
+        let pictures = &self.pipeline.pictures;
+        let now = Instant::now();
+        let process = Process {
+            frames: frames.clone(),
+            results: results.clone(),
+            picture: video.then(|| Picture {
+                frames: pictures.clone(),
+                streamer: Streamer::default(),
+            }),
+            control: self.shared.control.clone(),
+            runner: Runner::new(plan.workflow, plan.options, self.pool.clone()),
+            facts: self.facts.clone(),
+            counts: self.counts.clone(),
+            pool: self.pool.clone(),
+            // RTP wants a start nobody can guess; any 32 bits of a random id are one.
+            clock: RtpClock::new(uuid::Uuid::new_v4().as_u128() as u32, now),
+            ledger: plan.ledger,
+            epoch: now,
+            from_file,
+        };
+        let ends = (
+            CloseOnDrop(frames.clone()),
+            EndOnDrop(results.clone()),
+            EndOnDrop(pictures.clone()),
+        );
+        stage("workflow", self.shared, &self.error, ends, move || {
+            process.run();
+        })
+    }
+
+    fn send(&self, rules: SendRules, jpeg_quality: u8, video: bool) -> io::Result<()> {
+        let results = &self.pipeline.results;
+        let send = Send {
+            results: results.clone(),
+            control: self.shared.control.clone(),
+            serializer: Serializer::new(jpeg_quality),
+            rules,
+            metrics: self.shared.metrics.clone(),
+            tally: self.shared.tally.clone(),
+            counts: self.counts.clone(),
+            video_done: video.then(|| self.pipeline.video_done.clone()),
+            source_error: self.error.clone(),
+        };
+        let ends = CloseOnDrop(results.clone());
+        stage(SEND, self.shared, &self.error, ends, move || send.run())
+    }
+
+    fn encode(&self, out: VideoOut, plan: &Plan) -> io::Result<()> {
+        let pictures = &self.pipeline.pictures;
+        let encode = Encode {
+            frames: pictures.clone(),
+            track: out.track,
+            codec: out.codec,
+            realtime: plan.realtime,
+            fps: plan.declared_fps,
+            control: self.shared.control.clone(),
+            counts: self.counts.clone(),
+        };
+        let ends = (
+            CloseOnDrop(pictures.clone()),
+            EndOnDrop(self.pipeline.video_done.clone()),
+        );
+        stage("encode", self.shared, &self.error, ends, move || {
+            encode.run();
+        })
+    }
+}
+
 /// One thread. A panic in it ends this session with an error and nothing else; `ends` go after that error is known.
 fn stage(
     name: &'static str,
     shared: &Shared,
-    error: &Arc<Mutex<Option<String>>>,
+    error: &SourceError,
     ends: impl std::marker::Send + 'static,
     body: impl FnOnce() + std::marker::Send + 'static,
 ) -> io::Result<()> {

@@ -5,33 +5,62 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
-use framewire_media::Frame;
+use framewire_media::FramePool;
 use framewire_protocol::FrameId;
+use framewire_protocol::ledger::WorkerTimes;
 use framewire_protocol::message::VideoMetadata;
 
 use super::control::Control;
-use super::pipeline::SourceFacts;
-use super::queue::Handoff;
+use super::count::{Counts, DropReason, Stage};
+use super::encode::StreamFrame;
+use super::queue::{Handed, Handoff};
 use super::rate::FrameRate;
+use super::source::{RtpClock, SourceFacts, SourceFrame};
+use super::stream::Streamer;
 use crate::workflow::{FrameMetadata, Outputs, Runner};
 
 /// A frame that went through the workflow.
 #[derive(Debug)]
 pub(crate) struct Processed {
     pub(crate) metadata: VideoMetadata,
-    /// The outputs, or why there are none.
-    pub(crate) outputs: Result<Outputs, String>,
+    /// The outputs; `None` when the workflow failed.
+    pub(crate) outputs: Option<Outputs>,
+    /// What went wrong before serialization.
+    pub(crate) errors: Vec<String>,
     pub(crate) took: Duration,
+}
+
+/// Where processed pictures go.
+pub(crate) struct Picture {
+    pub(crate) frames: Handoff<StreamFrame>,
+    pub(crate) streamer: Streamer,
 }
 
 /// One thread of a session.
 pub(crate) struct Process {
-    pub(crate) frames: Handoff<Frame>,
+    pub(crate) frames: Handoff<SourceFrame>,
     pub(crate) results: Handoff<Processed>,
+    /// `None`: no track towards the client.
+    pub(crate) picture: Option<Picture>,
     pub(crate) control: Arc<Control>,
     pub(crate) runner: Runner,
     /// Set before the first frame arrives.
     pub(crate) facts: Arc<OnceLock<SourceFacts>>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) pool: FramePool,
+    pub(crate) clock: RtpClock,
+    /// The client reads the ledger.
+    pub(crate) ledger: bool,
+    /// Reference of the ledger's times.
+    pub(crate) epoch: Instant,
+    pub(crate) from_file: bool,
+}
+
+/// The times of one frame so far.
+struct Times {
+    rtp_time: u32,
+    queue: Duration,
+    workflow: Duration,
 }
 
 impl Process {
@@ -39,56 +68,118 @@ impl Process {
     pub(crate) fn run(mut self) {
         let mut rate = FrameRate::default();
         let mut id = 0;
-        while let Some(frame) = self.frames.pop() {
+        while let Some(source) = self.frames.pop() {
             if self.control.is_stopped() {
                 return;
             }
             id += 1;
             rate.arrived(Instant::now());
-            let processed = self.process(FrameId(id), &frame, &rate);
-            drop(frame); // its memory is free for the decoder before the next wait
-            if !self.results.push(processed) {
+            if !self.frame(FrameId(id), source, &rate) {
                 return;
             }
         }
     }
 
-    fn process(&mut self, id: FrameId, frame: &Frame, rate: &FrameRate) -> Processed {
+    /// `false`: nobody wants more.
+    fn frame(&mut self, id: FrameId, source: SourceFrame, rate: &FrameRate) -> bool {
         let facts = self.facts.get().copied().unwrap_or_default();
         let received_at = chrono::Local::now().naive_local();
         let measured = rate.measured().or(facts.declared_fps);
         let started = Instant::now();
-        let context = Arc::new(context(id, received_at, measured, facts));
-        let outputs = self
-            .runner
-            .run(frame, &context)
-            .map_err(|error| error.to_string());
+        let stamps = source.stamps;
+        let queue = stamps.waited + started.saturating_duration_since(stamps.ready);
+        let context = Arc::new(self.context(id, received_at, measured, facts));
+        let mut errors = Vec::new();
+        let outputs = self.runner.run(&source.frame, &context);
+        let outputs = outputs.map_err(|error| errors.push(error.to_string())).ok();
+        let times = Times {
+            rtp_time: source
+                .rtp_time
+                .unwrap_or_else(|| self.clock.time(&source.frame, started)),
+            queue,
+            workflow: started.elapsed(),
+        };
+        self.counts.stage(Stage::Queue, queue);
+        self.counts.stage(Stage::Workflow, times.workflow);
+        if let Some(decode) = stamps.decode {
+            self.counts.stage(Stage::Decode, decode);
+        }
         let mut metadata = VideoMetadata::new(id, received_at);
-        metadata.pts = frame.pts();
-        metadata.time_base = frame.pts().map(|_| frame.time_base().as_f64());
+        metadata.pts = source.frame.pts();
+        metadata.time_base = metadata.pts.map(|_| source.frame.time_base().as_f64());
         metadata.declared_fps = facts.declared_fps;
         metadata.measured_fps = measured;
-        metadata.width = Some(frame.width());
-        metadata.height = Some(frame.height());
-        Processed {
+        metadata.width = Some(source.frame.width());
+        metadata.height = Some(source.frame.height());
+        metadata.fw = self.ledger.then(|| self.ledger_of(&source, &times));
+        let picture = self.picture.as_mut().map(|picture| {
+            let mode = self.control.stream_output();
+            let pool = &self.pool;
+            let frame =
+                picture
+                    .streamer
+                    .picture(&mode, &source.frame, outputs.as_ref(), &mut errors, pool);
+            StreamFrame {
+                frame,
+                rtp_time: times.rtp_time,
+                received: stamps.received,
+            }
+        });
+        drop(source); // its memory is free for the decoder before the next wait
+        let result = Processed {
             metadata,
             outputs,
-            took: started.elapsed(),
+            errors,
+            took: times.workflow,
+        };
+        // The result goes first: a client pairs it with the frame that follows.
+        self.hand_over(result, picture)
+    }
+
+    fn hand_over(&self, result: Processed, picture: Option<StreamFrame>) -> bool {
+        match self.results.push(result) {
+            Handed::Stored => {}
+            Handed::Replaced => self.counts.dropped(DropReason::SlowChannel),
+            Handed::Closed => return false,
+        }
+        let (Some(to), Some(picture)) = (&self.picture, picture) else {
+            return true;
+        };
+        // A track that is over ends nothing: results still go.
+        if to.frames.push(picture) == Handed::Replaced {
+            self.counts.not_streamed(DropReason::SlowEncoder);
+        }
+        true
+    }
+
+    fn ledger_of(&self, source: &SourceFrame, times: &Times) -> WorkerTimes {
+        let micros = |took: Duration| u64::try_from(took.as_micros()).ok();
+        let stamps = source.stamps;
+        let on_track = self.picture.is_some() || source.rtp_time.is_some();
+        WorkerTimes {
+            rtp_ts: on_track.then_some(times.rtp_time),
+            received_us: micros(stamps.received.saturating_duration_since(self.epoch)),
+            queue_us: micros(times.queue),
+            decode_us: stamps.decode.and_then(micros),
+            infer_us: micros(times.workflow),
+            encode_us: None,
+            send_us: None,
         }
     }
-}
 
-fn context(
-    id: FrameId,
-    at: NaiveDateTime,
-    measured: Option<f64>,
-    facts: SourceFacts,
-) -> FrameMetadata {
-    let mut context = FrameMetadata::new(id.0);
-    context.frame_timestamp = at;
-    context.fps = facts.declared_fps;
-    context.measured_fps = measured;
-    context.comes_from_video_file = Some(true);
-    context.total_frames = facts.total_frames;
-    context
+    fn context(
+        &self,
+        id: FrameId,
+        at: NaiveDateTime,
+        measured: Option<f64>,
+        facts: SourceFacts,
+    ) -> FrameMetadata {
+        let mut context = FrameMetadata::new(id.0);
+        context.frame_timestamp = at;
+        context.fps = facts.declared_fps;
+        context.measured_fps = measured;
+        context.comes_from_video_file = Some(self.from_file);
+        context.total_frames = facts.total_frames;
+        context
+    }
 }

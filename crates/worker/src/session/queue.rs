@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use framewire_protocol::queue::{DeliveryQueue, Pop, Push, QueuePolicy, QueueStats};
+use framewire_protocol::queue::{DeliveryQueue, Pop, Push, QueuePolicy};
 
 /// Both ends of the queue; clones share it.
 ///
@@ -11,6 +11,23 @@ use framewire_protocol::queue::{DeliveryQueue, Pop, Push, QueuePolicy, QueueStat
 /// path of its ending, and a thread that panics does so by dropping its [`EndOnDrop`].
 #[derive(Debug)]
 pub(crate) struct Handoff<T>(Arc<Shared<T>>);
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handed {
+    /// It waits to be taken.
+    Stored,
+    /// It waits, and an older one was dropped for it.
+    Replaced,
+    /// The queue was closed; the item is gone.
+    Closed,
+}
+
+impl Handed {
+    pub(crate) fn is_closed(self) -> bool {
+        self == Handed::Closed
+    }
+}
 
 #[derive(Debug)]
 struct Shared<T> {
@@ -32,20 +49,23 @@ impl<T> Handoff<T> {
         }))
     }
 
-    /// Hands an item over; waits for room when nothing may be lost. `false`: the queue was closed, the item is gone.
-    pub(crate) fn push(&self, item: T) -> bool {
+    /// Hands an item over; waits for room when nothing may be lost.
+    pub(crate) fn push(&self, item: T) -> Handed {
         let mut queue = self.lock();
         let mut item = item;
-        loop {
+        let (handed, old) = loop {
             match queue.push(item) {
-                Push::Stored | Push::Replaced(_) => break,
-                Push::Ended(_) => return false,
+                Push::Stored => break (Handed::Stored, None),
+                Push::Replaced(old) => break (Handed::Replaced, Some(old)),
+                Push::Ended(_) => return Handed::Closed,
                 Push::Full(back) => item = back,
             }
             queue = self.wait(queue);
-        }
+        };
+        drop(queue);
         self.0.changed.notify_all();
-        true
+        drop(old); // frames go back to their pool outside the lock
+        handed
     }
 
     /// Takes the oldest item; waits for one. `None`: the queue ended and is empty.
@@ -74,10 +94,6 @@ impl<T> Handoff<T> {
         let dropped = self.lock().close();
         self.0.changed.notify_all();
         drop(dropped); // frames go back to their pool outside the lock
-    }
-
-    pub(crate) fn stats(&self) -> QueueStats {
-        self.lock().stats()
     }
 
     fn lock(&self) -> MutexGuard<'_, DeliveryQueue<T>> {
@@ -124,7 +140,7 @@ mod tests {
         let writer = queue.clone();
         let thread = thread::spawn(move || {
             let _end = EndOnDrop(writer.clone());
-            (0..1000).all(|n| writer.push(n))
+            (0..1000).all(|n| writer.push(n) == Handed::Stored)
         });
         let mut got = Vec::new();
         while let Some(n) = queue.pop() {
@@ -132,32 +148,29 @@ mod tests {
         }
         assert!(thread.join().unwrap());
         assert_eq!(got, (0..1000).collect::<Vec<_>>());
-        assert_eq!(queue.stats().dropped, 0);
     }
 
     #[test]
     fn the_newest_wins_when_nobody_reads() {
         let queue = Handoff::new(1, QueuePolicy::NewestWins);
-        for n in 0..10 {
-            assert!(queue.push(n));
-        }
+        let replaced = (0..10).filter(|n| queue.push(*n) == Handed::Replaced);
+        assert_eq!(replaced.count(), 9);
         queue.end();
         assert_eq!(queue.pop(), Some(9));
         assert_eq!(queue.pop(), None);
-        assert_eq!(queue.stats().dropped, 9);
     }
 
     #[test]
     fn closing_wakes_a_waiting_writer_and_a_waiting_reader() {
         let full = Handoff::new(1, QueuePolicy::Lossless);
-        assert!(full.push(1));
+        assert_eq!(full.push(1), Handed::Stored);
         let empty: Handoff<u8> = Handoff::new(1, QueuePolicy::Lossless);
         let (writer, reader) = (full.clone(), empty.clone());
         let pushing = thread::spawn(move || writer.push(2));
         let popping = thread::spawn(move || reader.pop());
         full.close();
         drop(CloseOnDrop(empty));
-        assert!(!pushing.join().unwrap());
+        assert!(pushing.join().unwrap().is_closed());
         assert_eq!(popping.join().unwrap(), None);
     }
 

@@ -13,6 +13,7 @@ use framewire_protocol::output::DataOutput;
 use framewire_transport::DataChannel;
 
 use super::control::{Control, Turn};
+use super::count::{Counts, DropReason};
 use super::pipeline::Tally;
 use super::process::Processed;
 use super::queue::Handoff;
@@ -40,6 +41,9 @@ pub(crate) struct Send {
     pub(crate) rules: SendRules,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) counts: Arc<Counts>,
+    /// Ends with the encoding thread.
+    pub(crate) video_done: Option<Handoff<()>>,
     /// Why the source ended early; set before its last frame can arrive here.
     pub(crate) source_error: Arc<Mutex<Option<String>>>,
 }
@@ -61,7 +65,7 @@ impl Send {
             // used for the work, and a client still gets the mode it asked for before it let this frame go.
             let mode = self.control.data_output();
             let failed = self.serialize(&processed, &mode, &mut body);
-            let Some(turn) = self.control.begin_frame() else {
+            let Some(turn) = self.turn_of(&processed) else {
                 return;
             };
             let failed = if turn.data_output == mode {
@@ -69,7 +73,6 @@ impl Send {
             } else {
                 self.serialize(&processed, &turn.data_output, &mut body)
             };
-            debug_assert_eq!(turn.frame, processed.metadata.frame_id);
             let sent = self.send(&turn, &processed, &mut body);
             self.count(&processed, failed, &sent);
             self.control.end_frame(turn.frame);
@@ -78,11 +81,27 @@ impl Send {
                 return;
             }
         }
+        if let Some(video) = &self.video_done {
+            // Nothing is ever put in it: this waits until the encoding thread is over.
+            let _ = video.pop();
+        }
         let error = self.source_error.lock().map_or_else(
             |poisoned| poisoned.into_inner().take(),
             |mut error| error.take(),
         );
         self.end(error);
+    }
+
+    /// Waits for this frame's turn. Frames before it whose results were dropped for newer ones are passed over.
+    fn turn_of(&self, processed: &Processed) -> Option<Turn> {
+        loop {
+            let turn = self.control.begin_frame()?;
+            if turn.frame >= processed.metadata.frame_id {
+                debug_assert_eq!(turn.frame, processed.metadata.frame_id);
+                return Some(turn);
+            }
+            self.control.end_frame(turn.frame);
+        }
     }
 
     fn end(&self, error: Option<String>) {
@@ -92,16 +111,17 @@ impl Send {
     /// Writes the whole message into `body`; whether it carries errors.
     fn serialize(&mut self, processed: &Processed, mode: &DataOutput, body: &mut Vec<u8>) -> bool {
         body.clear();
+        let errors = &processed.errors;
         match &processed.outputs {
-            Ok(outputs) if *mode != DataOutput::None => {
+            Some(outputs) if *mode != DataOutput::None => {
                 let mut writer = ResultWriter::begin(body);
                 self.serializer.write(outputs, mode, &mut writer);
-                writer.finish(&processed.metadata, Vec::new());
-                mode.named().iter().any(|name| outputs.get(name).is_none())
+                writer.finish(&processed.metadata, errors.clone());
+                let missing = |name: &String| outputs.get(name).is_none();
+                !errors.is_empty() || mode.named().iter().any(missing)
             }
-            outputs => {
-                let errors: Vec<String> = outputs.as_ref().err().cloned().into_iter().collect();
-                write_none_message(body, &processed.metadata, &errors);
+            _ => {
+                write_none_message(body, &processed.metadata, errors);
                 !errors.is_empty()
             }
         }
@@ -159,14 +179,8 @@ impl Send {
                     tracing::info!(frame = %id, workflow = ?processed.took, bytes, "frame sent");
                 }
             }
-            Err(lost) => {
-                let counter = match lost {
-                    Lost::NoChannel => &self.metrics.dropped_no_channel,
-                    Lost::Channel(_) => &self.metrics.dropped_slow_channel,
-                };
-                counter.add(1);
-                self.tally.dropped.add(1);
-            }
+            Err(Lost::NoChannel) => self.counts.dropped(DropReason::NoChannel),
+            Err(Lost::Channel(_)) => self.counts.dropped(DropReason::SlowChannel),
         }
     }
 }

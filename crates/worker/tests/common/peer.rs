@@ -7,7 +7,7 @@ use bytes::Bytes;
 use framewire_protocol::incoming::Incoming;
 use framewire_protocol::upload::create_video_upload_chunk;
 use framewire_transport::{
-    CloseReason, DataChannel, Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent,
+    CloseReason, DataChannel, Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent, VideoConfig,
 };
 use framewire_worker::Worker;
 use serde_json::Value;
@@ -79,6 +79,31 @@ impl Client {
         let narrow = |config: &mut PeerConfig| config.inbound_limit = bytes;
         Client::with_config(worker, &channels, &[], change, narrow)
             .unwrap_or_else(|refused| panic!("refused: {} {}", refused.status, refused.body))
+    }
+
+    /// A client whose offer has a video section, and no upload channel.
+    pub fn with_video(
+        worker: &Worker,
+        video: VideoConfig,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Client, Response> {
+        let offer = |config: &mut PeerConfig| config.video = Some(video);
+        Client::with_config(worker, &["inference"], &[], change, offer)
+    }
+
+    /// What the worker says before `end`, if anything.
+    pub fn try_next(&mut self, end: Instant) -> Option<Heard> {
+        while Instant::now() < end {
+            match self.peer.events().recv_deadline(end) {
+                Ok(event) => {
+                    if let Some(heard) = self.heard(event) {
+                        return Some(heard);
+                    }
+                }
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     fn with_config(
@@ -170,12 +195,16 @@ impl Client {
     }
 
     fn next_before(&mut self, end: Instant) -> Option<Heard> {
-        match self
+        let event = self
             .peer
             .events()
             .recv_deadline(end)
-            .expect("the worker says something in time")
-        {
+            .expect("the worker says something in time");
+        self.heard(event)
+    }
+
+    fn heard(&mut self, event: PeerEvent) -> Option<Heard> {
+        match event {
             PeerEvent::Message {
                 channel,
                 data,

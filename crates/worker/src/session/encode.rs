@@ -1,0 +1,156 @@
+//! The encoding stage: processed frames into the track of the answer, one thread for each track.
+//! Not the choice of frames (`stream`) and not the network: a frame that would leave late is not even encoded.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use framewire_media::{EncoderOptions, Frame, VideoEncoder};
+use framewire_transport::{OutgoingFrame, VideoCodec, VideoSendError, VideoTrack};
+
+use super::control::Control;
+use super::count::{Counts, DropReason, Stage};
+use super::queue::Handoff;
+use super::track::media_codec;
+
+/// Batch sessions wait for the network: how often they look.
+const ROOM_LOOK: Duration = Duration::from_millis(5);
+/// Longest wait for the last frames to leave before the session says that it is done.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Failures of one session in the log; the rest is only counted.
+const LOGGED_FAILURES: u64 = 5;
+
+/// A frame to send.
+#[derive(Debug)]
+pub(crate) struct StreamFrame {
+    pub(crate) frame: Frame,
+    pub(crate) rtp_time: u32,
+    /// When the source's frame was complete at the worker.
+    pub(crate) received: Instant,
+}
+
+/// One thread of a session.
+pub(crate) struct Encode {
+    pub(crate) frames: Handoff<StreamFrame>,
+    pub(crate) track: VideoTrack,
+    pub(crate) codec: VideoCodec,
+    pub(crate) realtime: bool,
+    /// A hint for the encoder's rate control.
+    pub(crate) fps: Option<f64>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) counts: Arc<Counts>,
+}
+
+impl Encode {
+    /// Runs until the frames end or nobody can receive any more.
+    pub(crate) fn run(self) {
+        let mut encoder = None;
+        let mut keyframe = true;
+        let mut failures = 0;
+        while let Some(next) = self.frames.pop() {
+            if !self.has_room() {
+                if self.control.is_stopped() {
+                    return;
+                }
+                self.counts.not_streamed(DropReason::NoRoom);
+                continue;
+            }
+            if self.track.take_keyframe_request() {
+                self.counts.keyframe_requested();
+                keyframe = true;
+            }
+            match self.one(&mut encoder, &next, keyframe) {
+                Ok(()) => keyframe = false,
+                Err(Failure::Over) => return,
+                Err(Failure::Lost(reason, text)) => {
+                    // Whatever was lost, the peer's decoder never saw it.
+                    keyframe = true;
+                    self.counts.not_streamed(reason);
+                    failures += 1;
+                    if failures <= LOGGED_FAILURES {
+                        tracing::warn!("a frame was not sent on the track: {text}");
+                    }
+                }
+            }
+        }
+        self.wait_sent();
+    }
+
+    fn one(
+        &self,
+        encoder: &mut Option<VideoEncoder>,
+        next: &StreamFrame,
+        keyframe: bool,
+    ) -> Result<(), Failure> {
+        let bitrate = self.track.target_bitrate();
+        let encode_failed = |error: &dyn std::fmt::Display| {
+            Failure::Lost(DropReason::EncodeFailed, error.to_string())
+        };
+        let encoder = match encoder {
+            Some(encoder) => encoder,
+            empty => {
+                let fps = self.fps.filter(|fps| fps.is_finite() && *fps >= 1.0);
+                let options = EncoderOptions::new(media_codec(self.codec))
+                    .with_bitrate(bitrate)
+                    // In range by the filter and the encoder's own bound.
+                    .with_fps(fps.map_or(30, |fps| fps.round().min(240.0) as u32));
+                empty.insert(VideoEncoder::new(options).map_err(|error| encode_failed(&error))?)
+            }
+        };
+        encoder.set_bitrate(bitrate);
+        let begun = Instant::now();
+        let encoded = encoder
+            .encode(&next.frame, keyframe)
+            .map_err(|error| encode_failed(&error))?;
+        let Some(encoded) = encoded else {
+            return Ok(());
+        };
+        let done = Instant::now();
+        self.counts.stage(Stage::Encode, done - begun);
+        let sent = self.track.send(OutgoingFrame {
+            codec: self.codec,
+            data: encoded.data.into(),
+            rtp_time: next.rtp_time,
+            captured: next.received,
+        });
+        match sent {
+            Ok(()) => {
+                self.counts
+                    .stage(Stage::Total, done.saturating_duration_since(next.received));
+                self.counts.streamed(encoded.keyframe);
+                Ok(())
+            }
+            Err(error @ (VideoSendError::Congested | VideoSendError::NotConnected)) => {
+                Err(Failure::Lost(DropReason::NoRoom, error.to_string()))
+            }
+            Err(_) => Err(Failure::Over),
+        }
+    }
+
+    /// Whether this frame should be encoded now. A live one is skipped when it would leave late, one of a batch waits.
+    fn has_room(&self) -> bool {
+        while !self.track.has_room() {
+            if self.realtime || !self.control.wait_until(Instant::now() + ROOM_LOOK) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The completion message must not overtake the last frames.
+    fn wait_sent(&self) {
+        let limit = Instant::now() + LAST_WORDS;
+        while self.track.stats().unsent_bytes > 0 && Instant::now() < limit {
+            if !self.control.wait_until(Instant::now() + ROOM_LOOK) {
+                return;
+            }
+        }
+    }
+}
+
+/// Why a frame was not sent.
+enum Failure {
+    /// This one only.
+    Lost(DropReason, String),
+    /// No further one will be either.
+    Over,
+}

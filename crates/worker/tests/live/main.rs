@@ -1,0 +1,8 @@
+//! Live sessions over real sockets: tracks both ways, and the sources a worker pulls.
+
+#![allow(unreachable_pub)] // shared between the files of this binary
+
+mod camera;
+#[path = "../common/mod.rs"]
+mod common;
+mod tracks;
