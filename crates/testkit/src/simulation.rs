@@ -140,6 +140,14 @@ impl<L: Node, R: Node> Simulation<L, R> {
         self.to_right.link = link;
     }
 
+    /// Changes the direction towards `side` from now on.
+    pub fn set_link_towards(&mut self, side: Side, link: Link) {
+        match side {
+            Side::Left => self.to_left.link = link,
+            Side::Right => self.to_right.link = link,
+        }
+    }
+
     /// Cuts or restores both directions. What is under way still arrives.
     pub fn set_cut(&mut self, cut: bool) {
         self.to_left.cut = cut;

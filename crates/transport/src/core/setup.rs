@@ -126,7 +126,14 @@ impl OfferCore {
         })?;
         let video = self.config.video.as_ref().zip(self.mid);
         let video = video.and_then(|(config, mid)| {
-            Video::negotiated(&self.rtc, mid, config, &config.codec_order(), &self.shared)
+            Video::negotiated(
+                now,
+                &self.rtc,
+                mid,
+                config,
+                &config.codec_order(),
+                &self.shared,
+            )
         });
         Ok(core(
             now,
@@ -168,11 +175,10 @@ impl PeerCore {
             Ok(complete(&move_candidates(&answer.to_sdp_string())))
         })?;
         let mid = narrowed.mid.map(|mid| Mid::from(mid.as_str()));
-        let video = config
-            .video
-            .as_ref()
-            .zip(mid)
-            .and_then(|(config, mid)| Video::negotiated(&rtc, mid, config, &order, &shared));
+        let video =
+            config.video.as_ref().zip(mid).and_then(|(config, mid)| {
+                Video::negotiated(now, &rtc, mid, config, &order, &shared)
+            });
         let mut slots = Vec::new();
         for label in &config.channels {
             let wanted = ChannelConfig {

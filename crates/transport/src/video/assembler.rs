@@ -12,9 +12,9 @@ use super::{IncomingFrame, VideoCodec};
 const MAX_PACKETS: usize = 4_096;
 /// Shortest and longest wait for a missing packet.
 const MIN_WAIT: Duration = Duration::from_millis(100);
-const MAX_WAIT: Duration = Duration::from_millis(350);
-/// What a repair costs beside round trips: the engine asks at most every 33 ms, and twice is tried.
-const ASKING: Duration = Duration::from_millis(60);
+const MAX_WAIT: Duration = Duration::from_millis(400);
+/// What a repair costs beside round trips: the engine asks at most every 33 ms, and three times are waited for.
+const ASKING: Duration = Duration::from_millis(110);
 
 /// A received packet, repaired ones included.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub(crate) struct Assembler {
     parameters: bool,
     wait: Duration,
     deadline: Option<Instant>,
+    /// When a missing packet becomes unlikely to come.
+    doubtful: Option<Instant>,
     losses: Losses,
 }
 
@@ -76,23 +78,35 @@ impl Assembler {
             parameters: false,
             wait: MIN_WAIT,
             deadline: None,
+            doubtful: None,
             losses: Losses::default(),
         }
     }
 
-    /// The wait follows the round trip time: two tries of a repair should fit.
+    /// The wait follows the round trip time: three tries of a repair should fit.
     pub(crate) fn set_rtt(&mut self, rtt: Duration) {
         self.wait = (ASKING + rtt * 3).clamp(MIN_WAIT, MAX_WAIT);
     }
 
-    /// Whether only a keyframe helps.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken
+    /// Whether the peer should be asked for a keyframe: nothing else helps, or the missing packet has been asked for
+    /// so often that it will probably not come. Not while one is arriving.
+    pub(crate) fn wants_keyframe(&self, now: Instant) -> bool {
+        let doubtful = self.doubtful.is_some_and(|at| now >= at);
+        (self.broken || doubtful)
+            && !self
+                .packets
+                .values()
+                .any(|p| packet::is_key(p.codec, &p.payload))
     }
 
     /// When `poll` must be called even if no packet comes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// When a keyframe may have to be asked for.
+    pub(crate) fn doubtful_at(&self) -> Option<Instant> {
+        self.doubtful
     }
 
     pub(crate) fn take_losses(&mut self) -> Losses {
@@ -107,6 +121,7 @@ impl Assembler {
         self.resync = false;
         self.parameters = false;
         self.deadline = None;
+        self.doubtful = None;
     }
 
     pub(crate) fn packet(&mut self, packet: Packet) {
@@ -133,6 +148,7 @@ impl Assembler {
     /// The next frame, if one is complete and in order, or what was missing before it was waited for long enough.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<IncomingFrame> {
         self.deadline = None;
+        self.doubtful = None;
         loop {
             let next = self.start()?;
             match self.front(next) {
@@ -152,6 +168,7 @@ impl Assembler {
                         let since = self.packets.range(hole..).map(|(_, p)| p.received).min()?;
                         if now < since + self.wait {
                             self.deadline = Some(since + self.wait);
+                            self.doubtful = Some(since + self.wait * 3 / 5);
                             return None;
                         }
                     }

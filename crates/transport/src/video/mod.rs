@@ -7,13 +7,15 @@ mod frame;
 mod incoming;
 mod outgoing;
 mod packet;
+mod remb;
 mod stats;
 mod track;
 
 pub(crate) use assembler::{Assembler, Packet};
 pub use config::{BitrateLimits, Direction, InvalidBitrates, VideoCodec, VideoConfig};
 pub use frame::{IncomingFrame, OutgoingFrame};
-pub(crate) use packet::Packetizer;
+pub(crate) use packet::{Packetizer, is_key};
+pub(crate) use remb::{Arrival, Estimator};
 pub use stats::VideoStats;
 pub(crate) use track::TrackShared;
 pub use track::{VideoSendError, VideoTrack};

@@ -87,6 +87,11 @@ impl FrameSender {
         state.life == Life::Open && state.frames.len() < 2 && state.wait() <= self.max_wait
     }
 
+    /// How long what waits takes to leave.
+    pub(crate) fn wait(&self) -> Duration {
+        self.lock().wait()
+    }
+
     pub(crate) fn has_frames(&self) -> bool {
         !self.lock().frames.is_empty()
     }

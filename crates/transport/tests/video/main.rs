@@ -2,3 +2,5 @@
 
 mod frames;
 mod loopback;
+mod net;
+mod networks;

@@ -16,7 +16,7 @@ use super::PeerCore;
 use crate::config::PeerConfig;
 use crate::shared::PeerShared;
 use crate::video::{
-    Assembler, Direction, Packetizer, TrackShared, VideoCodec, VideoConfig, VideoTrack,
+    Assembler, Direction, Estimator, Packetizer, TrackShared, VideoCodec, VideoConfig, VideoTrack,
 };
 
 /// Payload types of our offers, repairs beside them. Constrained baseline first: everyone decodes it.
@@ -34,10 +34,24 @@ pub(super) struct Video {
     sequence: u64,
     packetizer: Packetizer,
     assembler: Assembler,
+    /// What the peer may send.
+    estimator: Estimator,
+    /// What send times are compared with.
+    epoch: Instant,
+    /// When the peer last said by REMB what we may send.
+    remb_at: Option<Instant>,
+    /// The last turn.
+    turned: Option<Instant>,
     /// The source frames come from.
     source: Option<Ssrc>,
     /// The engine's pacer was set to this, bit/s.
     rate: u64,
+    /// Share of packets lost on their way to the peer, over the last second.
+    loss: f32,
+    /// After heavy loss: no more than this, bit/s, and not changed before then.
+    guard: Option<(f64, Instant)>,
+    /// The last keyframe left the encoder then.
+    keyframe_at: Option<Instant>,
     /// No keyframe is asked for before.
     next_request: Option<Instant>,
 }
@@ -45,6 +59,7 @@ pub(super) struct Video {
 impl Video {
     /// What negotiation left of the video section; nothing when it is inactive or has no codec of ours.
     pub(super) fn negotiated(
+        now: Instant,
         rtc: &Rtc,
         mid: Mid,
         config: &VideoConfig,
@@ -88,8 +103,15 @@ impl Video {
             sequence: u64::from(rand::random::<u16>() >> 1),
             packetizer: Packetizer::new(rand::random()),
             assembler: Assembler::new(),
+            estimator: Estimator::new(config.bitrate.ordered()),
+            epoch: now,
+            remb_at: None,
+            turned: None,
             source: None,
             rate,
+            loss: 0.0,
+            guard: None,
+            keyframe_at: None,
             next_request: None,
         })
     }
@@ -113,15 +135,28 @@ impl PeerCore {
         if self.video.is_none() || !self.connected || self.ending.is_some() {
             return;
         }
+        if let Some(video) = &mut self.video {
+            video.turned = Some(now);
+        }
         self.deliver_frames(now);
         self.request_keyframe(now);
+        self.tell_estimate(now);
         self.send_frames(now, sink);
         self.pace(now, sink);
         self.measure_backlog();
     }
 
     pub(super) fn video_deadline(&self) -> Option<Instant> {
-        self.video.as_ref()?.assembler.deadline()
+        let video = self.video.as_ref()?;
+        let later = |at: &Instant| video.turned.is_none_or(|turned| *at > turned);
+        // Not before it may be asked; whatever comes later is noticed with a packet.
+        let ask = video.assembler.doubtful_at();
+        let ask = ask.filter(|at| video.next_request.is_none_or(|next| *at > next));
+        [video.assembler.deadline(), ask]
+            .into_iter()
+            .flatten()
+            .filter(later)
+            .min()
     }
 
     pub(super) fn has_video_work(&self) -> bool {

@@ -4,16 +4,20 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use str0m::bwe::Bitrate;
 use str0m::media::KeyframeRequestKind;
 use str0m::rtp::RtpPacket;
 
 use super::super::PeerCore;
 use crate::stats::add;
-use crate::video::Packet;
+use crate::video::{Arrival, Packet};
 
 /// Between two requests for a keyframe, at least and at most; a round trip and a half in between.
 const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a packet's RTP header with extensions costs.
+const PACKET_OVERHEAD: usize = 32;
 
 impl PeerCore {
     /// The engine checked the packet's authenticity, put a repair in the place of what it repairs, and lets each
@@ -44,6 +48,15 @@ impl PeerCore {
             add(&counters.packets_malformed, 1);
             return;
         };
+        let sent = packet.header.ext_vals.abs_send_time;
+        video.estimator.packet(Arrival {
+            at: packet.timestamp,
+            // Only differences of it are used.
+            sent: sent.map(|at| difference(at, video.epoch)),
+            rtp_time: packet.header.timestamp,
+            seq: *packet.seq_no,
+            bytes: packet.payload.len() + PACKET_OVERHEAD,
+        });
         video.assembler.packet(Packet {
             seq: *packet.seq_no,
             rtp_time: packet.header.timestamp,
@@ -92,12 +105,12 @@ impl PeerCore {
             return;
         }
         let asked = video.track.take_asked_keyframe();
-        if !asked && !video.assembler.is_broken() {
+        if !asked && !video.assembler.wants_keyframe(now) {
             return;
         }
         let rtt = Duration::from_micros(video.track.rtt_us.load(Ordering::Relaxed));
-        let interval = (MIN_REQUEST_INTERVAL / 2 + rtt * 3 / 2)
-            .clamp(MIN_REQUEST_INTERVAL, MAX_REQUEST_INTERVAL);
+        let interval =
+            (MIN_REQUEST_INTERVAL + rtt * 3 / 2).clamp(MIN_REQUEST_INTERVAL, MAX_REQUEST_INTERVAL);
         let mid = video.mid;
         let mut api = self.rtc.direct_api();
         if let Some(stream) = api.stream_rx_by_mid(mid, None) {
@@ -105,5 +118,33 @@ impl PeerCore {
             video.next_request = Some(now + interval);
             add(&video.track.counters.keyframe_requests_sent, 1);
         }
+    }
+
+    /// Tells the peer what it may send. A peer with transport-wide feedback measures by itself and is told only while
+    /// a queue stands or has just gone: its estimate comes down late.
+    pub(super) fn tell_estimate(&mut self, now: Instant) {
+        let Some(video) = self.video.as_mut().filter(|v| v.source.is_some()) else {
+            return;
+        };
+        let Some(estimate) = video.estimator.poll(now) else {
+            return;
+        };
+        if video.transport_cc && !video.estimator.is_limiting() {
+            video.track.remb_sent.store(0, Ordering::Relaxed);
+            return;
+        }
+        let mid = video.mid;
+        let mut api = self.rtc.direct_api();
+        if let Some(stream) = api.stream_rx_by_mid(mid, None) {
+            stream.request_remb(Bitrate::bps(u64::from(estimate)));
+            video.track.remb_sent.store(estimate, Ordering::Relaxed);
+        }
+    }
+}
+
+fn difference(at: Instant, epoch: Instant) -> f64 {
+    match at.checked_duration_since(epoch) {
+        Some(after) => after.as_secs_f64(),
+        None => -epoch.duration_since(at).as_secs_f64(),
     }
 }

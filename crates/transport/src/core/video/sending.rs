@@ -12,7 +12,7 @@ use super::super::{PeerCore, Sink};
 use crate::stats::add;
 
 /// How often the engine counts.
-pub(super) const STATS_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const STATS_INTERVAL: Duration = Duration::from_millis(250);
 /// Packets kept for repair, and for how long: a second is ten times what a receiver waits.
 const REPAIR_PACKETS: usize = 2_000;
 const REPAIR_AGE: Duration = Duration::from_secs(1);
@@ -25,6 +25,21 @@ const PACING: f64 = 2.5;
 const ENGINE_PACING: f64 = 1.1;
 /// Share of the estimate that the encoder gets; the rest is for repairs and headers.
 const PAYLOAD_SHARE: f64 = 0.95;
+/// A wish of the engine to be called again so soon means at once: it says one microsecond.
+const AT_ONCE: Duration = Duration::from_micros(10);
+/// Below this many times the floor the pacer is not used: it would hold back what the floor promises.
+const UNPACED_BELOW: f64 = 1.5;
+/// The loss the encoder makes room for; beyond it repairs no longer help.
+const MAX_LOSS: f64 = 0.4;
+/// Beyond this loss the network plainly carries less than is sent: the encoder gets what arrives, before the engine's
+/// estimate has come down, and more again as slowly as this a quarter of a second.
+const HEAVY_LOSS: f64 = 0.25;
+const GUARD_FOR: Duration = Duration::from_secs(1);
+const GUARD_GROWTH: f64 = 1.02;
+/// How long a REMB limits us beside transport-wide feedback.
+const REMB_VALID: Duration = Duration::from_millis(2_500);
+/// A request for a keyframe this soon after one, and a round trip, was made without knowing of it.
+const KEYFRAME_UNDER_WAY: Duration = Duration::from_millis(20);
 /// Rounds of the pacer in one turn: it hands out one packet a round.
 const MAX_ROUNDS: usize = 512;
 
@@ -77,6 +92,10 @@ impl PeerCore {
                 break;
             };
             let count = payloads.len();
+            let first = payloads.first();
+            if first.is_some_and(|p| crate::video::is_key(frame.codec, p)) {
+                video.keyframe_at = Some(now);
+            }
             for (index, payload) in payloads.into_iter().enumerate() {
                 let packet = RtpWrite::new(
                     pt,
@@ -105,7 +124,7 @@ impl PeerCore {
     pub(super) fn pace(&mut self, now: Instant, sink: &mut Sink<'_>) {
         let mut idle = 0;
         for _ in 0..MAX_ROUNDS {
-            if self.engine_deadline > now || self.ending.is_some() {
+            if self.engine_deadline > now + AT_ONCE || self.ending.is_some() {
                 break;
             }
             self.tell_time(now, sink);
@@ -141,18 +160,25 @@ impl PeerCore {
         match kind {
             BweKind::Twcc { estimate, .. } if video.transport_cc => {
                 let estimate = estimate.as_f64();
-                video.rate = (estimate * ENGINE_PACING) as u64;
                 let known = estimate.min(f64::from(u32::MAX)) as u32;
                 track.twcc_estimate.store(known, Ordering::Relaxed);
-                let target = track.limits.clamp((estimate * PAYLOAD_SHARE) as u64);
-                track.target.store(target, Ordering::Relaxed);
+                let unpaced = estimate < f64::from(track.limits.floor) * UNPACED_BELOW;
+                video.rate = (estimate * ENGINE_PACING) as u64;
+                let mid = video.mid;
+                self.set_target(self.engine_now);
+                if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+                    stream.set_unpaced(unpaced);
+                }
             }
             BweKind::Remb { estimate, .. } => {
                 let estimate = estimate.as_f64().min(f64::from(u32::MAX)) as u32;
                 track
                     .remb_received
                     .store(estimate.max(1), Ordering::Relaxed);
-                if !video.transport_cc {
+                video.remb_at = Some(self.engine_now);
+                if video.transport_cc {
+                    self.set_target(self.engine_now);
+                } else {
                     let target = track.limits.clamp(u64::from(estimate));
                     let before = track.target.swap(target, Ordering::Relaxed);
                     if before != target {
@@ -164,14 +190,70 @@ impl PeerCore {
         }
     }
 
+    /// From the estimate and the loss: repairs take their share of what the network carries.
+    fn set_target(&mut self, now: Instant) {
+        let Some(video) = self.video.as_ref().filter(|v| v.transport_cc) else {
+            return;
+        };
+        let track = &video.track;
+        let estimate = f64::from(track.twcc_estimate.load(Ordering::Relaxed));
+        if estimate > 0.0 {
+            let loss = f64::from(video.loss).clamp(0.0, MAX_LOSS);
+            let share = PAYLOAD_SHARE * (1.0 - loss * 1.25);
+            let guard = video.guard.map_or(f64::INFINITY, |(rate, _)| rate);
+            // The receiver notices a queue before the engine does. It goes on saying so while it matters.
+            let fresh = video.remb_at.is_some_and(|at| now < at + REMB_VALID);
+            let told = track.remb_received.load(Ordering::Relaxed);
+            let told = if fresh {
+                f64::from(told)
+            } else {
+                f64::INFINITY
+            };
+            let target = (estimate * share).min(guard).min(told);
+            let target = track.limits.clamp(target as u64);
+            track.target.store(target, Ordering::Relaxed);
+        }
+    }
+
+    /// Follows heavy loss at once: the engine takes seconds.
+    fn set_guard(&mut self, now: Instant) {
+        let Some(video) = &mut self.video else {
+            return;
+        };
+        let loss = f64::from(video.loss);
+        let target = f64::from(video.track.target.load(Ordering::Relaxed));
+        match video.guard {
+            _ if loss > HEAVY_LOSS && video.guard.is_none_or(|(_, until)| now >= until) => {
+                video.guard = Some((target * (1.0 - loss), now + GUARD_FOR));
+            }
+            Some((rate, until)) if now >= until => {
+                let estimate = video.track.twcc_estimate.load(Ordering::Relaxed);
+                let rate = rate.max(f64::from(video.track.limits.floor)) * GUARD_GROWTH;
+                video.guard = (rate < f64::from(estimate)).then_some((rate, until));
+            }
+            _ => {}
+        }
+    }
+
     pub(in crate::core) fn keyframe_wanted(&mut self) {
+        let now = self.engine_now;
         if let Some(video) = &self.video {
             add(&video.track.counters.keyframe_requests_received, 1);
-            video.track.want_keyframe();
+            let rtt = Duration::from_micros(video.track.rtt_us.load(Ordering::Relaxed));
+            let waiting = video.track.outgoing.wait();
+            let under_way = rtt + waiting + KEYFRAME_UNDER_WAY;
+            if video.keyframe_at.is_none_or(|at| now >= at + under_way) {
+                video.track.want_keyframe();
+            }
         }
     }
 
     pub(in crate::core) fn peer_stats(&mut self, stats: &PeerStats) {
+        if let Some(video) = &mut self.video {
+            video.loss = stats.egress_loss_fraction.unwrap_or(0.0);
+        }
+        self.set_guard(stats.timestamp);
+        self.set_target(stats.timestamp);
         let pair = stats.selected_candidate_pair.as_ref();
         if let Some(rtt) = pair.and_then(|p| p.current_round_trip_time).or(stats.rtt)
             && let Some(video) = &mut self.video
