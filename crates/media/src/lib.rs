@@ -68,7 +68,10 @@ pub use image::{
 };
 pub use limits::{FrameError, MAX_DIMENSION, MAX_PIXELS};
 #[cfg(feature = "ffmpeg")]
-pub use live::{CameraOptions, Interrupt, LiveError, LiveFrame, LiveInfo, LiveInput, LiveOptions};
+pub use live::{
+    CameraOptions, Interrupt, LiveError, LiveFrame, LiveInfo, LiveInput, LiveOptions, LiveStats,
+    MjpegKind,
+};
 #[cfg(feature = "ffmpeg")]
 pub use mp4::{Mp4Error, Mp4Options, Mp4Preset, Mp4Summary, Mp4Writer};
 pub use pattern::{TestPattern, read_pattern_counter};

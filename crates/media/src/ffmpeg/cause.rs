@@ -2,8 +2,8 @@
 //! Not texts: those are `live`'s.
 
 use ff::error::{
-    EACCES, EADDRNOTAVAIL, EBUSY, ECONNABORTED, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETDOWN,
-    ENETUNREACH, ENODEV, ENOENT, ENOTTY, ENXIO, EPERM, EPIPE, ETIMEDOUT,
+    EACCES, EADDRNOTAVAIL, EBUSY, ECONNABORTED, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EIO,
+    ENETDOWN, ENETUNREACH, ENODEV, ENOENT, ENOTTY, ENXIO, EPERM, EPIPE, ETIMEDOUT,
 };
 use ffmpeg_next as ff;
 
@@ -26,6 +26,8 @@ pub(crate) enum Cause {
     NotFound,
     /// The network stopped answering.
     TimedOut,
+    /// FFmpeg's answer to unknown host names and to connections that end in the middle of an answer.
+    Input,
     /// Anything else.
     Other,
 }
@@ -40,6 +42,7 @@ impl AvError {
                 ENOENT | ENODEV | ENXIO | ENOTTY => Cause::Missing,
                 EACCES | EPERM => Cause::Denied,
                 EBUSY => Cause::Busy,
+                EIO => Cause::Input,
                 ETIMEDOUT => Cause::TimedOut,
                 ECONNREFUSED | ECONNRESET | ECONNABORTED | EHOSTUNREACH | ENETUNREACH
                 | ENETDOWN | EADDRNOTAVAIL | EPIPE => Cause::Unreachable,

@@ -124,6 +124,18 @@ impl Frame {
         Ok(frame)
     }
 
+    /// All planes of a frame that was just made by `uninit`, one after the other without gaps.
+    #[cfg_attr(not(feature = "ffmpeg"), allow(dead_code))]
+    pub(crate) fn own_bytes_mut(&mut self) -> &mut [u8] {
+        let last = self.format.planes() - 1;
+        let (row_bytes, rows) = self.format.plane_size(last, self.width, self.height);
+        let end = self.planes[last].offset + row_bytes * rows;
+        match Arc::get_mut(&mut self.storage) {
+            Some(Storage::Pooled(buffer)) => &mut buffer.bytes_mut()[..end],
+            _ => unreachable!("only called on unshared pool frames"),
+        }
+    }
+
     /// The same picture in fresh pool memory, packed.
     pub(super) fn copied(&self, pool: &FramePool) -> Result<Frame, FrameError> {
         let mut copy = Frame::uninit(pool, self.format, self.width, self.height)?;

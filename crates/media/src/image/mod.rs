@@ -10,6 +10,8 @@ use thiserror::Error;
 
 pub use encode::{DEFAULT_JPEG_QUALITY, JpegEncodeError, JpegEncoder};
 pub use jpeg::decode_jpeg;
+#[cfg(feature = "ffmpeg")]
+pub(crate) use jpeg::decode_jpeg_i420;
 pub use png::decode_png;
 
 use crate::frame::Frame;

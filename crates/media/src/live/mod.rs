@@ -4,17 +4,23 @@
 mod camera;
 mod error;
 mod interrupt;
+mod mjpeg;
+mod network;
 mod options;
 mod pace;
+mod splitter;
 mod stream;
 
+use std::io::Read;
 use std::time::Instant;
 
 pub use camera::CameraOptions;
 pub use error::LiveError;
 pub use interrupt::Interrupt;
 pub use options::LiveOptions;
+pub use splitter::MjpegKind;
 
+use self::mjpeg::MjpegInput;
 use self::stream::StreamInput;
 use crate::frame::Frame;
 use crate::pool::FramePool;
@@ -42,6 +48,16 @@ pub struct LiveInfo {
     pub codec: String,
 }
 
+/// What a live input left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LiveStats {
+    /// Packets or pictures that were damaged.
+    pub damaged: u64,
+    /// Packets that could not be shown because no undamaged keyframe came before them.
+    pub before_keyframe: u64,
+}
+
 /// A camera or a stream, opened, read frame by frame. Calls block, so it belongs on a thread of its own; an
 /// [`Interrupt`] ends them from elsewhere. Nothing is queued here: a reader that is late finds what the driver or the
 /// network kept for it.
@@ -63,6 +79,7 @@ pub struct LiveInput {
 
 enum Kind {
     Stream(Box<StreamInput>),
+    Mjpeg(Box<MjpegInput>),
 }
 
 impl LiveInput {
@@ -82,11 +99,59 @@ impl LiveInput {
         })
     }
 
-    /// The next frame; `Ok(None)` when the source ended cleanly. Blocks until one is there, at most
+    /// Opens an RTSP stream, `rtsp://` or `rtsps://`, over TCP, and waits for the first data of its video. FFmpeg follows
+    /// redirects of the server and does not check certificates; looking up the host's name is not interruptible.
+    pub fn rtsp(
+        url: &str,
+        options: &LiveOptions,
+        pool: &FramePool,
+        interrupt: &Interrupt,
+    ) -> Result<LiveInput, LiveError> {
+        let input = network::open(&network::RTSP, url, options, pool, interrupt)?;
+        Ok(LiveInput {
+            kind: Kind::Stream(Box::new(input)),
+        })
+    }
+
+    /// Opens an RTMP stream, `rtmp://` or `rtmps://`, as [`rtsp`](LiveInput::rtsp) does.
+    pub fn rtmp(
+        url: &str,
+        options: &LiveOptions,
+        pool: &FramePool,
+        interrupt: &Interrupt,
+    ) -> Result<LiveInput, LiveError> {
+        let input = network::open(&network::RTMP, url, options, pool, interrupt)?;
+        Ok(LiveInput {
+            kind: Kind::Stream(Box::new(input)),
+        })
+    }
+
+    /// Reads motion JPEG from a connection of the caller's. Nothing is read before [`read`](LiveInput::read).
+    ///
+    /// The reader says how it ended: `Ok(0)` is an end that was announced (between pictures it is a clean end, inside one
+    /// the stream broke), an error is a connection that broke, `TimedOut` or `WouldBlock` that its own limit of time was
+    /// reached. The interrupt is looked at whenever a read returns, so reads must not block for long, or be ended by
+    /// whoever interrupts. Pictures may have 16 MiB; up to 16 KiB of headers may lie between them.
+    pub fn mjpeg(
+        reader: Box<dyn Read + Send>,
+        kind: MjpegKind,
+        options: &LiveOptions,
+        pool: &FramePool,
+        interrupt: &Interrupt,
+    ) -> LiveInput {
+        let input = MjpegInput::new(reader, kind, options, pool, interrupt);
+        LiveInput {
+            kind: Kind::Mjpeg(Box::new(input)),
+        }
+    }
+
+    /// The next frame; `Ok(None)` when the source said that it ends; a connection that
+    /// is cut is [`LiveError::Broken`]. Blocks until one is there, at most
     /// [`LiveOptions::read_timeout`] without any data. After an end or an error, every further call is `Ok(None)`.
     pub fn read(&mut self) -> Result<Option<LiveFrame>, LiveError> {
         match &mut self.kind {
             Kind::Stream(input) => input.read(),
+            Kind::Mjpeg(input) => input.read(),
         }
     }
 
@@ -94,6 +159,21 @@ impl LiveInput {
     pub fn info(&self) -> &LiveInfo {
         match &self.kind {
             Kind::Stream(input) => input.info(),
+            Kind::Mjpeg(input) => input.info(),
+        }
+    }
+
+    /// What was left out so far.
+    pub fn stats(&self) -> LiveStats {
+        match &self.kind {
+            Kind::Stream(input) => LiveStats {
+                damaged: input.damaged(),
+                before_keyframe: input.unstarted(),
+            },
+            Kind::Mjpeg(input) => LiveStats {
+                damaged: input.damaged(),
+                before_keyframe: 0,
+            },
         }
     }
 }

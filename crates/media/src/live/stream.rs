@@ -2,7 +2,7 @@
 //! Not opening it: `camera` and `network` know the options.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pace::Pacer;
 use super::{Interrupt, LiveError, LiveFrame, LiveInfo, LiveOptions};
@@ -17,6 +17,11 @@ use crate::timing::{TimeBase, Timing};
 /// Where the moment of capture comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CaptureTime {
+    /// When the data arrived.
+    Arrival,
+    /// As `Arrival`, but a picture is complete for FFmpeg only when the next one begins: its data began to arrive no
+    /// later than the picture before it was complete.
+    Previous,
     /// The timestamps are the driver's clock.
     Driver,
     /// The source delivers at will and is held to its timestamps.
@@ -42,11 +47,21 @@ pub(super) struct StreamInput {
     pending: bool,
     /// When the packet read last came, and the first one.
     arrived: Instant,
+    previous: Option<Instant>,
     first_arrival: Instant,
+    /// Packets and pictures left out as damaged, and packets before the first keyframe after a gap.
+    damaged: u64,
+    unstarted: u64,
     /// A clean keyframe was seen, and nothing damaged since.
     clean: bool,
     ended: bool,
 }
+
+/// How long a connection that said goodbye is watched for being cut.
+const GOODBYE: Duration = Duration::from_millis(100);
+
+/// How long closing a connection may take.
+const CLOSING: Duration = Duration::from_millis(200);
 
 /// How an input failed to open, before it is put into words.
 #[derive(Debug)]
@@ -59,8 +74,8 @@ pub(super) enum OpenFailure {
 
 const CONNECTING: &str = "connecting";
 const WAITING_FOR_VIDEO: &str = "waiting for the first video data";
-const WAITING_FOR_DATA: &str = "waiting for data";
-const WAITING_FOR_PICTURE: &str = "waiting for a picture that can be decoded";
+pub(super) const WAITING_FOR_DATA: &str = "waiting for data";
+pub(super) const WAITING_FOR_PICTURE: &str = "waiting for a picture that can be decoded";
 
 impl StreamInput {
     /// Opens an input and waits for the first packet of its video.
@@ -116,6 +131,12 @@ impl StreamInput {
             codec,
             time_base,
         } = facts;
+        // Only these two are put together by looking for the next picture's start.
+        let waits = ["h264", "hevc"].contains(&codec.as_str());
+        let capture = match capture {
+            CaptureTime::Previous if !waits => CaptureTime::Arrival,
+            capture => capture,
+        };
         Ok(StreamInput {
             name: name.to_owned(),
             demuxer,
@@ -137,7 +158,10 @@ impl StreamInput {
             pool: pool.clone(),
             pending: true,
             arrived,
+            previous: None,
             first_arrival: arrived,
+            damaged: 0,
+            unstarted: 0,
             clean: false,
             ended: false,
         })
@@ -145,6 +169,14 @@ impl StreamInput {
 
     pub(super) fn info(&self) -> &LiveInfo {
         &self.info
+    }
+
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    pub(super) fn unstarted(&self) -> u64 {
+        self.unstarted
     }
 
     pub(super) fn read(&mut self) -> Result<Option<LiveFrame>, LiveError> {
@@ -167,7 +199,7 @@ impl StreamInput {
             }
             if !std::mem::take(&mut self.pending) {
                 match self.next_arrival(patience)? {
-                    Some(at) => self.arrived = at,
+                    Some(at) => self.previous = Some(std::mem::replace(&mut self.arrived, at)),
                     None => return Ok(None),
                 }
             }
@@ -180,26 +212,42 @@ impl StreamInput {
         loop {
             let silence = Instant::now() + self.options.read_timeout;
             self.watch.arm(silence.min(patience));
-            match self.demuxer.next_packet() {
-                Ok(Some(arrived)) if arrived.packet.stream() == self.stream => {
-                    return Ok(Some(arrived.at));
-                }
-                Ok(Some(arrived)) if arrived.at >= patience => {
+            let next = self.demuxer.next_packet();
+            match next.map(|next| next.map(|next| (next.packet.stream(), next.at))) {
+                Ok(Some((stream, at))) if stream == self.stream => return Ok(Some(at)),
+                Ok(Some((_, at))) if at >= patience => {
                     return Err(self.timed_out(silence, patience));
                 }
                 Ok(Some(_)) => {}
-                Ok(None) => return Ok(None),
+                Ok(None) if self.said_goodbye() => return Ok(None),
+                Ok(None) if self.interrupt.is_interrupted() => return Err(LiveError::Interrupted),
+                Ok(None) => return Err(self.broken("the connection was closed".to_owned())),
                 Err(error) => {
                     return Err(match self.watch.cause() {
                         Some(Stop::Interrupted) => LiveError::Interrupted,
                         Some(Stop::Deadline) => self.timed_out(silence, patience),
-                        None => LiveError::Broken {
-                            input: self.name.clone(),
-                            reason: error.to_string(),
-                        },
+                        None => self.broken(error.to_string()),
                     });
                 }
             }
+        }
+    }
+
+    /// Whether the source said that it ends, rather than the connection being cut. FFmpeg reports both alike; a server
+    /// that said goodbye keeps the connection, a cut one is at its end again at once.
+    fn said_goodbye(&mut self) -> bool {
+        if self.capture != CaptureTime::Arrival && self.capture != CaptureTime::Previous {
+            return true;
+        }
+        self.watch.arm(Instant::now() + GOODBYE);
+        let again = self.demuxer.next_packet();
+        again.is_err() && self.watch.cause() == Some(Stop::Deadline)
+    }
+
+    fn broken(&self, reason: String) -> LiveError {
+        LiveError::Broken {
+            input: self.name.clone(),
+            reason,
         }
     }
 
@@ -219,9 +267,12 @@ impl StreamInput {
     /// Gives the decoder the packet read last. Damage is no error: everything is left out up to the next keyframe.
     fn feed(&mut self) {
         let packet = self.demuxer.packet();
-        self.clean = !packet.is_corrupt()
-            && (self.clean || packet.is_key())
-            && self.decoder.send(packet).is_ok();
+        if !packet.is_corrupt() && !self.clean && !packet.is_key() {
+            self.unstarted += 1;
+            return;
+        }
+        self.clean = !packet.is_corrupt() && self.decoder.send(packet).is_ok();
+        self.damaged += u64::from(!self.clean);
     }
 
     /// The next picture the decoder has ready.
@@ -231,6 +282,7 @@ impl StreamInput {
             Ok(None) => return Ok(None),
             Ok(Some(_)) | Err(_) => {
                 self.clean = false;
+                self.damaged += 1;
                 return Ok(None);
             }
         };
@@ -253,6 +305,8 @@ impl StreamInput {
     /// When the picture was taken; holds a source that delivers at will to its timestamps.
     fn captured(&mut self, timing: Timing) -> Result<Instant, LiveError> {
         match self.capture {
+            CaptureTime::Arrival => Ok(self.arrived),
+            CaptureTime::Previous => Ok(self.previous.unwrap_or(self.arrived)),
             CaptureTime::Driver => {
                 let micros = timing
                     .pts
@@ -282,9 +336,13 @@ impl StreamInput {
             PictureError::Scale(error) => error.to_string(),
             PictureError::Frame(error) => return LiveError::Frame(error),
         };
-        LiveError::Broken {
-            input: self.name.clone(),
-            reason,
-        }
+        self.broken(reason)
+    }
+}
+
+impl Drop for StreamInput {
+    fn drop(&mut self) {
+        // FFmpeg tells the server; one that does not listen any more must not hold the thread.
+        self.watch.arm(Instant::now() + CLOSING);
     }
 }
