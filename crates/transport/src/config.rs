@@ -95,11 +95,11 @@ impl EndpointConfig {
     }
 }
 
-/// One entry of a peer connection's `iceServers`. Only `stun:` URLs over UDP are used so far.
+/// One entry of a peer connection's `iceServers`: `stun:`, `turn:` and `turns:` URLs with their credentials.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IceServer {
-    /// URLs such as `stun:host:3478`.
+    /// URLs such as `stun:host:3478`, `turn:host?transport=tcp` or `turns:host`.
     pub urls: Vec<String>,
     /// User name of a TURN server.
     pub username: Option<String>,
@@ -145,8 +145,10 @@ impl IceServer {
 pub struct PeerConfig {
     /// Labels of the reliable, ordered channels to create, in this order.
     pub channels: Vec<String>,
-    /// Servers asked for our outside address.
+    /// Servers asked for our outside address and for relayed ones.
     pub ice_servers: Vec<IceServer>,
+    /// Use nothing but relayed addresses, and tell the peer no other.
+    pub relay_only: bool,
     /// How long `offer` and `answer` may take for gathering and for resolving `*.local` names.
     pub gather_timeout: Duration,
     /// How long the connection may take to come up: ICE, DTLS and the channels created here.
@@ -164,6 +166,7 @@ impl Default for PeerConfig {
         PeerConfig {
             channels: Vec::new(),
             ice_servers: Vec::new(),
+            relay_only: false,
             gather_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(30),
             lost_after: Duration::from_secs(30),
@@ -180,7 +183,13 @@ impl PeerConfig {
         self
     }
 
-    /// Replaces the servers asked for our outside address.
+    /// Whether only relayed addresses are used and told.
+    pub fn with_relay_only(mut self, on: bool) -> Self {
+        self.relay_only = on;
+        self
+    }
+
+    /// Replaces the servers asked for our outside address and for relayed ones.
     pub fn with_ice_servers(mut self, servers: Vec<IceServer>) -> Self {
         self.ice_servers = servers;
         self

@@ -4,15 +4,15 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak, mpsc};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::config::{EndpointConfig, IceServer, PeerConfig};
+use crate::config::{EndpointConfig, PeerConfig};
 use crate::core::{Local, OfferCore, PeerCore};
-use crate::driver::{Command, Driver, Inbox, Socket};
+use crate::driver::{Command, Driver, Inbox, Joining, Socket};
 use crate::error::{AnswerError, BindError, OfferError, SdpError};
-use crate::ice::stun::{Query, Reflexive, resolve_servers};
-use crate::ice::{host_addresses, resolve_names};
+use crate::ice::stun::Reflexive;
+use crate::ice::{Asking, GatherReport, Relayed, gather, host_addresses, resolve_names};
 use crate::peer::{Peer, PeerId};
 use crate::sdp::{RemoteDescription, Role};
 use crate::stats::{EndpointCounters, EndpointStats};
@@ -106,17 +106,26 @@ impl Endpoint {
             .collect()
     }
 
-    /// Makes an offer with the channels of `config`. Blocks up to `gather_timeout` when STUN servers are given,
+    /// Makes an offer with the channels of `config`. Blocks up to `gather_timeout` when servers are given,
     /// otherwise it only computes.
     pub fn offer(&self, config: PeerConfig) -> Result<Offer, OfferError> {
         if self.inner.inbox.is_closed() {
             return Err(OfferError::EndpointClosed);
         }
-        let local = self.gather(&config.ice_servers, Instant::now() + config.gather_timeout);
+        let Gathering {
+            local,
+            relayed,
+            report,
+        } = self
+            .gather(&config, Instant::now() + config.gather_timeout)
+            .map_err(OfferError::NoRelay)?;
         let (core, sdp) = OfferCore::new(Instant::now(), self.next_id(), &config, &local)?;
         Ok(Offer {
             core,
             sdp,
+            relayed,
+            report,
+            relay_only: config.relay_only,
             gather_timeout: config.gather_timeout,
             endpoint: self.clone(),
         })
@@ -134,12 +143,17 @@ impl Endpoint {
         }
         let deadline = Instant::now() + config.gather_timeout;
         let remote = RemoteDescription::parse(offer_sdp, Role::Offer)?;
-        let (local, extra) = std::thread::scope(|scope| {
+        let (gathered, extra) = std::thread::scope(|scope| {
             let names = (!remote.names.is_empty())
                 .then(|| scope.spawn(|| resolve_names(&remote.names, deadline)));
-            let local = self.gather(&config.ice_servers, deadline);
+            let local = self.gather(&config, deadline);
             (local, names.and_then(|n| n.join().ok()).unwrap_or_default())
         });
+        let Gathering {
+            local,
+            relayed,
+            report,
+        } = gathered.map_err(AnswerError::NoRelay)?;
         let (core, sdp) = PeerCore::answer(
             Instant::now(),
             self.next_id(),
@@ -148,7 +162,8 @@ impl Endpoint {
             remote,
             &extra,
         )?;
-        Ok((self.start(core).ok_or(AnswerError::EndpointClosed)?, sdp))
+        let peer = self.start(core, relayed, report, config.relay_only);
+        Ok((peer.ok_or(AnswerError::EndpointClosed)?, sdp))
     }
 
     /// Ends all peers, giving their queues up to `deadline` to flush, and the driver. Blocks until that is done, a
@@ -183,15 +198,53 @@ impl Endpoint {
         PeerId(self.inner.next_peer.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn start(&self, core: PeerCore) -> Option<Peer> {
+    fn start(
+        &self,
+        core: PeerCore,
+        relayed: Vec<Relayed>,
+        report: GatherReport,
+        relay_only: bool,
+    ) -> Option<Peer> {
         let shared = core.shared().clone();
-        self.inner.inbox.push(Command::Add(Box::new(core))).ok()?;
-        Some(Peer::new(shared, self.clone()))
+        let joining = Joining {
+            core,
+            relayed,
+            relay_only,
+        };
+        self.inner
+            .inbox
+            .push(Command::Add(Box::new(joining)))
+            .ok()?;
+        Some(Peer::new(shared, report, self.clone()))
     }
 
-    /// Our addresses: of the machine, given from outside, and as STUN servers see them.
-    fn gather(&self, servers: &[IceServer], deadline: Instant) -> Local {
-        let hosts = self.local_addresses();
+    /// Our addresses: of the machine, given from outside, as STUN servers see them, and on TURN servers.
+    fn gather(&self, config: &PeerConfig, deadline: Instant) -> Result<Gathering, GatherReport> {
+        let asking = Asking {
+            inbox: &self.inner.inbox,
+            ipv6: self.inner.ipv6,
+            relay_only: config.relay_only,
+            deadline,
+        };
+        let found = gather(asking, &config.ice_servers);
+        if config.relay_only && found.relayed.is_empty() {
+            return Err(found.report);
+        }
+        let mut local = Local::default();
+        if !config.relay_only {
+            local.hosts = self.local_addresses();
+            local.reflexive = self.reflexive(&local.hosts, found.reflexive);
+        }
+        let both = |r: &Relayed| (r.address, r.base);
+        local.relayed = found.relayed.iter().map(both).collect();
+        Ok(Gathering {
+            local,
+            relayed: found.relayed,
+            report: found.report,
+        })
+    }
+
+    fn reflexive(&self, hosts: &[SocketAddr], found: Vec<Reflexive>) -> Vec<Reflexive> {
         let mut reflexive = Vec::new();
         for public in &self.inner.public_ips {
             let outside = SocketAddr::new(*public, self.local_port());
@@ -205,18 +258,7 @@ impl Endpoint {
                 inside: *inside,
             }));
         }
-        let (send, receive) = mpsc::channel();
-        for server in resolve_servers(servers, self.inner.ipv6, deadline) {
-            let query = Query::new(server, Instant::now(), deadline, send.clone());
-            if self.inner.inbox.push(Command::Query(query)).is_err() {
-                break;
-            }
-        }
-        drop(send);
-        // Ends when every query has an answer or is over, as each holds a sender.
-        while let Ok(found) =
-            receive.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
+        for found in found {
             if hosts.contains(&found.inside)
                 && !hosts.contains(&found.outside)
                 && !reflexive.contains(&found)
@@ -224,14 +266,24 @@ impl Endpoint {
                 reflexive.push(found);
             }
         }
-        Local { hosts, reflexive }
+        reflexive
     }
+}
+
+/// What gathering gave one peer.
+struct Gathering {
+    local: Local,
+    relayed: Vec<Relayed>,
+    report: GatherReport,
 }
 
 /// An offer that waits for its answer. Dropping it releases everything.
 pub struct Offer {
     core: OfferCore,
     sdp: String,
+    relayed: Vec<Relayed>,
+    report: GatherReport,
+    relay_only: bool,
     gather_timeout: Duration,
     endpoint: Endpoint,
 }
@@ -248,6 +300,11 @@ impl Offer {
         &self.sdp
     }
 
+    /// What each STUN and TURN server gave.
+    pub fn gathering(&self) -> &GatherReport {
+        &self.report
+    }
+
     /// Starts connecting with the other side's answer. Blocks up to `gather_timeout` when it names `*.local`
     /// candidates. The connect timeout runs from here.
     pub fn accept_answer(self, sdp: &str) -> Result<Peer, AnswerError> {
@@ -258,6 +315,8 @@ impl Offer {
             .core
             .accept(Instant::now(), remote, &extra)
             .map_err(|e: SdpError| AnswerError::Sdp(e))?;
-        self.endpoint.start(core).ok_or(AnswerError::EndpointClosed)
+        self.endpoint
+            .start(core, self.relayed, self.report, self.relay_only)
+            .ok_or(AnswerError::EndpointClosed)
     }
 }

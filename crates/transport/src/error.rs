@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::ice::GatherReport;
+
 /// Why an endpoint could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +46,11 @@ pub enum OfferError {
     /// More channels were asked for than [`MAX_CHANNELS`](crate::MAX_CHANNELS), or none at all.
     #[error("an offer needs 1 to {max} channels, {0} were given", max = crate::MAX_CHANNELS)]
     Channels(usize),
+    /// Only relayed addresses are wanted and no TURN server gave one; what each of them said.
+    #[error(
+        "no TURN server gave a relayed address ({0}); check the URLs, the credentials and firewalls"
+    )]
+    NoRelay(GatherReport),
     /// The engine refused.
     #[error("the WebRTC engine could not make an offer: {0}")]
     Engine(String),
@@ -62,6 +69,11 @@ pub enum AnswerError {
     /// More channels were asked for than [`MAX_CHANNELS`](crate::MAX_CHANNELS).
     #[error("at most {max} channels, {0} were given", max = crate::MAX_CHANNELS)]
     Channels(usize),
+    /// Only relayed addresses are wanted and no TURN server gave one; what each of them said.
+    #[error(
+        "no TURN server gave a relayed address ({0}); check the URLs, the credentials and firewalls"
+    )]
+    NoRelay(GatherReport),
 }
 
 /// What is wrong with a session description.

@@ -40,6 +40,7 @@ mod sdp;
 mod send_queue;
 mod shared;
 mod stats;
+mod turn;
 mod video;
 
 pub use channel::{ChannelId, DataChannel};
@@ -52,6 +53,7 @@ pub use error::{
     SdpError, SendError,
 };
 pub use events::{Events, PeerEvent};
+pub use ice::{GatherReport, Gathered, GatheredKind, ServerReport};
 pub use peer::{Peer, PeerId, PeerState};
 pub use stats::{EndpointStats, PeerStats};
 pub use video::{

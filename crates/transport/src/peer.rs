@@ -9,6 +9,7 @@ use crate::channel::DataChannel;
 use crate::endpoint::Endpoint;
 use crate::error::CloseReason;
 use crate::events::Events;
+use crate::ice::GatherReport;
 use crate::shared::{CloseRequest, PeerShared};
 use crate::stats::PeerStats;
 use crate::video::VideoTrack;
@@ -54,6 +55,7 @@ impl PeerState {
 pub struct Peer {
     shared: Arc<PeerShared>,
     events: Events,
+    gathering: GatherReport,
     /// Keeps the driver alive.
     _endpoint: Endpoint,
 }
@@ -68,11 +70,16 @@ impl fmt::Debug for Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(shared: Arc<PeerShared>, endpoint: Endpoint) -> Peer {
+    pub(crate) fn new(
+        shared: Arc<PeerShared>,
+        gathering: GatherReport,
+        endpoint: Endpoint,
+    ) -> Peer {
         let events = Events::new(shared.clone());
         Peer {
             shared,
             events,
+            gathering,
             _endpoint: endpoint,
         }
     }
@@ -97,6 +104,11 @@ impl Peer {
     /// The video track; none when negotiation left no usable video section. Known from the start.
     pub fn video(&self) -> Option<VideoTrack> {
         self.shared.video_track()
+    }
+
+    /// What each STUN and TURN server gave when the addresses were gathered.
+    pub fn gathering(&self) -> &GatherReport {
+        &self.gathering
     }
 
     /// Where it is in its life.

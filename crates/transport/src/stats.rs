@@ -62,6 +62,14 @@ counters! {
         send_errors,
         /// Datagrams not sent because the socket's buffer was full.
         send_buffer_full,
+        /// Dropped: the session takes only what comes through its TURN servers.
+        dropped_not_relayed,
+        /// Dropped: the TURN server does not let the peer's address through, or not yet.
+        dropped_not_permitted,
+        /// Dropped: the way to the TURN server had no room.
+        dropped_relay_full,
+        /// Relayed addresses that ended before their session did.
+        relays_lost,
         /// ICMP errors received.
         icmp_errors,
         /// Sessions ended because the engine panicked; each is a bug to report.

@@ -11,6 +11,7 @@ mod drain;
 mod ending;
 mod hold;
 mod liveness;
+mod paths;
 mod setup;
 mod video;
 

@@ -43,6 +43,8 @@ pub struct Local {
     pub(crate) hosts: Vec<SocketAddr>,
     /// The same seen from outside.
     pub(crate) reflexive: Vec<Reflexive>,
+    /// Ours on TURN servers, with the address each server is reached from.
+    pub(crate) relayed: Vec<(SocketAddr, SocketAddr)>,
 }
 
 impl Local {
@@ -50,7 +52,7 @@ impl Local {
     pub fn new(hosts: Vec<SocketAddr>) -> Local {
         Local {
             hosts,
-            reflexive: Vec::new(),
+            ..Local::default()
         }
     }
 }
@@ -308,6 +310,11 @@ fn engine(
         if let Ok(candidate) =
             Candidate::server_reflexive(reflexive.outside, reflexive.inside, "udp")
         {
+            rtc.add_local_candidate(candidate);
+        }
+    }
+    for (address, base) in &local.relayed {
+        if let Ok(candidate) = Candidate::relayed(*address, *base, "udp") {
             rtc.add_local_candidate(candidate);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,19 +12,59 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use super::Socket;
 use crate::core::PeerCore;
 use crate::error::CloseReason;
+use crate::ice::Relayed;
 use crate::ice::stun::Query;
 use crate::shared::Notify;
+use crate::turn::Order;
 
 /// What the driver can be asked. Each comes from one call of the API, so the list is as short as its callers are few.
 pub(crate) enum Command {
-    Add(Box<PeerCore>),
+    Add(Box<Joining>),
     Query(Query),
+    /// Allocate on a TURN server.
+    Relay(u64, Box<Order>),
+    /// Nobody needs this relayed address any more.
+    DropRelay(u64),
     /// Nobody holds the endpoint any more.
     Release,
     /// End all peers, with so much time to flush.
     Shutdown(Duration),
     /// Stop where you are.
     Die,
+}
+
+/// A peer on its way to the driver.
+pub(crate) struct Joining {
+    pub(crate) core: PeerCore,
+    /// Its addresses on TURN servers.
+    pub(crate) relayed: Vec<Relayed>,
+    /// What comes past them is not for it.
+    pub(crate) relay_only: bool,
+}
+
+/// Names a relayed address in the driver, which gives it back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct RelayHandle {
+    id: u64,
+    inbox: Arc<Inbox>,
+}
+
+impl RelayHandle {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> RelayHandle {
+        let id = inbox.next_relay.fetch_add(1, Ordering::Relaxed);
+        RelayHandle { id, inbox }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for RelayHandle {
+    fn drop(&mut self) {
+        // Refused when the driver is ending, which drops everything.
+        let _ = self.inbox.push(Command::DropRelay(self.id));
+    }
 }
 
 #[derive(Default)]
@@ -55,6 +95,7 @@ pub(crate) struct Inbox {
     wake: OwnedFd,
     asleep: AtomicBool,
     peers: AtomicUsize,
+    next_relay: AtomicU64,
 }
 
 impl std::fmt::Debug for Inbox {
@@ -71,6 +112,7 @@ impl Inbox {
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             asleep: AtomicBool::new(false),
             peers: AtomicUsize::new(0),
+            next_relay: AtomicU64::new(0),
         })
     }
 
@@ -115,10 +157,11 @@ impl Inbox {
         })
     }
 
-    /// Sleeps until the socket, another thread or `deadline` wants something. Only the driver calls it.
-    pub(crate) fn sleep(
-        &self,
-        socket: &Socket,
+    /// Sleeps until the socket, one of `links`, another thread or `deadline` wants something. Only the driver calls it.
+    pub(crate) fn sleep<'a>(
+        &'a self,
+        socket: &'a Socket,
+        links: impl Iterator<Item = PollFd<'a>>,
         deadline: Option<Instant>,
         for_writing: bool,
     ) -> Woken {
@@ -141,10 +184,10 @@ impl Inbox {
         } else {
             PollFlags::IN
         };
-        let mut fds = [
-            PollFd::new(socket, wanted),
-            PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN),
-        ];
+        let mut fds = Vec::with_capacity(4);
+        fds.push(PollFd::new(socket, wanted));
+        fds.push(PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN));
+        fds.extend(links);
         let result = poll(&mut fds, timeout.as_ref());
         self.asleep.store(false, Ordering::SeqCst);
         if result.is_err() {
@@ -185,8 +228,8 @@ impl Inbox {
         let commands = std::mem::take(&mut state.commands);
         drop(state);
         for command in commands {
-            if let Command::Add(core) = command {
-                core.shared().finish(CloseReason::EndpointClosed);
+            if let Command::Add(joining) = command {
+                joining.core.shared().finish(CloseReason::EndpointClosed);
             }
         }
         self.ended.notify_all();

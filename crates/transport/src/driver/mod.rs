@@ -4,6 +4,7 @@
 mod batch;
 mod errors;
 mod inbox;
+mod relays;
 mod routes;
 mod socket;
 
@@ -15,18 +16,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-pub(crate) use inbox::{Command, Inbox};
+pub(crate) use inbox::{Command, Inbox, Joining, RelayHandle};
 pub(crate) use socket::Socket;
 
 use crate::core::datagram::{Kind, kind};
 use crate::core::{PeerCore, Received, Transmit, request_ufrag};
 use crate::error::CloseReason;
+use crate::ice::Relayed;
 use crate::ice::stun::Query;
 use crate::peer::PeerState;
 use crate::shared::CloseRequest;
 use crate::stats::{EndpointCounters, add};
 use batch::Batch;
 use inbox::{PeerNotify, Taken};
+use relays::{Inbound, Relays};
 use routes::Routes;
 use socket::Buffers;
 
@@ -40,6 +43,9 @@ struct Slot {
     deadline: Instant,
     /// In `touched`.
     touched: bool,
+    /// Its addresses on TURN servers, given back with it.
+    relayed: Vec<Relayed>,
+    relay_only: bool,
 }
 
 pub(crate) struct Driver {
@@ -52,6 +58,8 @@ pub(crate) struct Driver {
     touched: Vec<u64>,
     queries: Vec<Query>,
     batch: Batch,
+    relays: Relays,
+    inbound: Inbound,
     buffers: Buffers,
     /// Receive before sleeping: the last receive found something.
     readable: bool,
@@ -67,6 +75,8 @@ impl Driver {
     ) -> Driver {
         Driver {
             batch: Batch::new(socket.clone(), counters.clone()),
+            relays: Relays::new(counters.clone()),
+            inbound: Inbound::default(),
             buffers: Buffers::new(&socket),
             socket,
             inbox,
@@ -91,10 +101,12 @@ impl Driver {
             if self.readable {
                 self.receive(now);
             }
+            self.receive_relayed(now);
             self.ask_servers(now);
             self.fire(now);
             self.turns(now);
             self.batch.flush();
+            self.turn_relays(now);
             if self.stopping && self.peers.is_empty() {
                 break;
             }
@@ -117,7 +129,9 @@ impl Driver {
         };
         for command in commands {
             match command {
-                Command::Add(core) => self.add_peer(now, *core),
+                Command::Add(joining) => self.add_peer(now, *joining),
+                Command::Relay(id, order) => self.relays.open(now, id, *order),
+                Command::DropRelay(id) => self.relays.release(now, id),
                 Command::Query(query) => {
                     if self.queries.len() < MAX_QUERIES {
                         self.queries.push(query);
@@ -136,8 +150,21 @@ impl Driver {
         }
     }
 
-    fn add_peer(&mut self, now: Instant, core: PeerCore) {
+    fn add_peer(&mut self, now: Instant, joining: Joining) {
+        let Joining {
+            mut core,
+            mut relayed,
+            relay_only,
+        } = joining;
         let key = core.id().0;
+        relayed.retain(|ours| {
+            let id = ours.handle.id();
+            let there = self.relays.adopt(now, id, key, core.candidates());
+            if !there {
+                core.lose_relayed(ours.address);
+            }
+            there
+        });
         let notify = Arc::new(PeerNotify::new(self.inbox.clone(), key));
         core.shared().set_notify(notify.clone());
         self.routes.add_ufrag(core.ufrag(), key);
@@ -152,6 +179,8 @@ impl Driver {
                 notify,
                 deadline: now,
                 touched: false,
+                relayed,
+                relay_only,
             },
         );
         self.inbox.set_peers(self.peers.len());
@@ -227,28 +256,81 @@ impl Driver {
             }
             Some(Kind::Dtls | Kind::Rtp) => self.routes.by_address(remote),
         };
-        let Some((key, slot)) = key.and_then(|key| Some((key, self.peers.get_mut(&key)?))) else {
+        let Some(key) = key.filter(|key| self.peers.contains_key(key)) else {
             add(&self.counters.dropped_unknown, 1);
             return;
         };
-        let batch = &mut self.batch;
+        if self.peers.get(&key).is_some_and(|slot| slot.relay_only) {
+            add(&self.counters.dropped_not_relayed, 1);
+            return;
+        }
+        if self.give(now, key, local, remote, datagram) == Some(Received::Authentic) {
+            self.learn(remote, key);
+        }
+    }
+
+    /// Hands a datagram to its peer.
+    fn give(
+        &mut self,
+        now: Instant,
+        key: u64,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Option<Received> {
+        let slot = self.peers.get_mut(&key)?;
+        let (batch, relays) = (&mut self.batch, &mut self.relays);
         let work = || {
             slot.core
                 .receive(now, local, remote, datagram, &mut |transmit| {
-                    batch.push(transmit)
+                    relays.send(now, transmit, batch);
                 })
         };
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(received) => {
-                if !slot.touched {
-                    slot.touched = true;
-                    self.touched.push(key);
-                }
-                if received == Received::Authentic {
-                    self.learn(remote, key);
-                }
+                self.touch(key);
+                Some(received)
             }
-            Err(_) => self.panicked(key),
+            Err(_) => {
+                self.panicked(key);
+                None
+            }
+        }
+    }
+
+    /// What came through TURN servers belongs to the peer the address was allocated for.
+    fn receive_relayed(&mut self, now: Instant) {
+        if self.relays.is_empty() {
+            return;
+        }
+        let mut inbound = std::mem::take(&mut self.inbound);
+        inbound.clear();
+        let empty = self.relays.receive(now, &mut inbound);
+        self.readable |= !empty;
+        for (key, local, remote, datagram) in inbound.iter() {
+            match kind(datagram) {
+                Some(_) => {
+                    self.give(now, key, local, remote, datagram);
+                }
+                None => add(&self.counters.dropped_malformed, 1),
+            }
+        }
+        self.inbound = inbound;
+    }
+
+    /// Lets the allocations do their turn; peers hear of those that ended.
+    fn turn_relays(&mut self, now: Instant) {
+        if self.relays.is_empty() {
+            return;
+        }
+        for (owner, addresses) in self.relays.turn(now) {
+            if let Some(slot) = self.peers.get_mut(&owner) {
+                slot.relayed.retain(|r| !addresses.contains(&r.address));
+                for address in addresses {
+                    slot.core.lose_relayed(address);
+                }
+                self.touch(owner);
+            }
         }
     }
 
@@ -294,10 +376,11 @@ impl Driver {
                 continue;
             };
             slot.touched = false;
-            let batch = &mut self.batch;
+            let (batch, relays) = (&mut self.batch, &mut self.relays);
             let work = || {
-                slot.core
-                    .turn(now, &mut |transmit: Transmit<'_>| batch.push(transmit))
+                slot.core.turn(now, &mut |transmit: Transmit<'_>| {
+                    relays.send(now, transmit, batch);
+                })
             };
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
                 self.panicked(key);
@@ -338,13 +421,23 @@ impl Driver {
 
     fn sleep(&mut self) {
         let queries = self.queries.iter().map(Query::due).min();
-        let deadline = [self.timers.first().map(|t| t.0), queries]
-            .into_iter()
-            .flatten()
-            .min();
-        let woken = self
-            .inbox
-            .sleep(&self.socket, deadline, self.batch.is_blocked());
+        // A turn of the relays may have touched a peer, which is due then.
+        let touched = (!self.touched.is_empty()).then(Instant::now);
+        let deadline = [
+            self.timers.first().map(|t| t.0),
+            queries,
+            self.relays.deadline(),
+            touched,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+        let woken = self.inbox.sleep(
+            &self.socket,
+            self.relays.fds(),
+            deadline,
+            self.batch.is_blocked(),
+        );
         self.readable = woken.readable;
         if woken.writable {
             self.batch.unblock();

@@ -1,9 +1,15 @@
-//! What ICE needs from outside the engine: our addresses, what STUN servers say about them, `*.local` names.
+//! What ICE needs from outside the engine: our addresses, what STUN and TURN servers give us, `*.local` names.
 //! Connectivity checks themselves are the engine's.
 
+mod gather;
 mod host;
 mod mdns;
+mod report;
+mod resolve;
 pub(crate) mod stun;
+pub(crate) mod url;
 
+pub(crate) use gather::{Asking, Relayed, gather};
 pub(crate) use host::host_addresses;
 pub(crate) use mdns::resolve_names;
+pub use report::{GatherReport, Gathered, GatheredKind, ServerReport};

@@ -1,0 +1,196 @@
+//! The relayed addresses of an endpoint: which peer each belongs to, and what goes through them.
+//! A broken allocation harms its peer's path at most, never the driver.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::event::PollFd;
+
+use super::batch::Batch;
+use crate::core::Transmit;
+use crate::core::datagram::{Kind, kind};
+use crate::stats::{EndpointCounters, add};
+use crate::turn::{Order, Relay, Sent};
+
+/// Relayed addresses of one endpoint, all sessions together.
+const MAX_RELAYS: usize = 1024;
+/// Messages taken from one server in one turn.
+const PER_TURN: usize = 64;
+
+struct Held {
+    relay: Relay,
+    owner: Option<u64>,
+}
+
+pub(crate) struct Relays {
+    counters: Arc<EndpointCounters>,
+    all: BTreeMap<u64, Held>,
+    by_address: HashMap<SocketAddr, u64>,
+}
+
+/// Datagrams that came through relayed addresses in one turn.
+#[derive(Default)]
+pub(crate) struct Inbound {
+    bytes: Vec<u8>,
+    datagrams: Vec<(u64, SocketAddr, SocketAddr, Range<usize>)>,
+}
+
+impl Inbound {
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.datagrams.clear();
+    }
+
+    fn push(&mut self, owner: u64, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(datagram);
+        self.datagrams
+            .push((owner, local, remote, start..self.bytes.len()));
+    }
+
+    /// The peer, our address, its address, and what it sent.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, SocketAddr, SocketAddr, &[u8])> {
+        self.datagrams.iter().map(|(owner, local, remote, range)| {
+            (*owner, *local, *remote, &self.bytes[range.clone()])
+        })
+    }
+}
+
+impl Relays {
+    pub(crate) fn new(counters: Arc<EndpointCounters>) -> Relays {
+        Relays {
+            counters,
+            all: BTreeMap::new(),
+            by_address: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Starts an allocation; whoever ordered it hears of the result.
+    pub(crate) fn open(&mut self, now: Instant, id: u64, order: Order) {
+        if self.all.len() >= MAX_RELAYS {
+            (order.answer)(Err(format!(
+                "this endpoint already uses {MAX_RELAYS} relayed addresses"
+            )));
+            return;
+        }
+        if let Some(relay) = Relay::open(order, now) {
+            self.all.insert(id, Held { relay, owner: None });
+        }
+    }
+
+    /// The address is this peer's from now on, whose own addresses the server is to let through. False when it is
+    /// lost already.
+    pub(crate) fn adopt(
+        &mut self,
+        now: Instant,
+        id: u64,
+        owner: u64,
+        peers: &[SocketAddr],
+    ) -> bool {
+        let Some(held) = self.all.get_mut(&id) else {
+            return false;
+        };
+        held.owner = Some(owner);
+        for address in held.relay.addresses() {
+            self.by_address.insert(*address, id);
+        }
+        held.relay.permit(now, peers.iter().map(SocketAddr::ip));
+        true
+    }
+
+    /// Gives the address back.
+    pub(crate) fn release(&mut self, now: Instant, id: u64) {
+        if let Some(mut held) = self.all.remove(&id) {
+            self.by_address.retain(|_, relay| *relay != id);
+            guarded(&mut held.relay, |relay| relay.release(now));
+        }
+    }
+
+    /// Sends what the engine made: through the relayed address it comes from, else through the socket.
+    pub(crate) fn send(&mut self, now: Instant, transmit: Transmit<'_>, batch: &mut Batch) {
+        let relay = match self.by_address.get(&transmit.source) {
+            None => return batch.push(transmit),
+            Some(id) => self.all.get_mut(id),
+        };
+        let Some(held) = relay else {
+            return;
+        };
+        let established = kind(transmit.contents) != Some(Kind::Stun);
+        let mut sent = Sent::Full;
+        guarded(&mut held.relay, |relay| {
+            sent = relay.send(now, transmit.destination, transmit.contents, established);
+        });
+        match sent {
+            Sent::Yes => {}
+            Sent::NotPermitted => add(&self.counters.dropped_not_permitted, 1),
+            Sent::Full => add(&self.counters.dropped_relay_full, 1),
+        }
+    }
+
+    /// Receives from all servers; false when there may be more at once.
+    pub(crate) fn receive(&mut self, now: Instant, inbound: &mut Inbound) -> bool {
+        let mut empty = true;
+        for held in self.all.values_mut() {
+            let owner = held.owner;
+            guarded(&mut held.relay, |relay| {
+                empty &= relay.receive(now, PER_TURN, &mut |local, remote, datagram| {
+                    if let Some(owner) = owner {
+                        inbound.push(owner, local, remote, datagram);
+                    }
+                });
+            });
+        }
+        empty
+    }
+
+    /// Lets all do what is due. Returns those that ended: whose they were, and the addresses.
+    pub(crate) fn turn(&mut self, now: Instant) -> Vec<(u64, Vec<SocketAddr>)> {
+        let mut ended = Vec::new();
+        for (id, held) in &mut self.all {
+            guarded(&mut held.relay, |relay| relay.turn(now));
+            if held.relay.dead().is_some() {
+                ended.push(*id);
+            }
+        }
+        let mut lost = Vec::new();
+        for id in ended {
+            let Some(Held { relay, owner }) = self.all.remove(&id) else {
+                continue;
+            };
+            self.by_address.retain(|_, relay| *relay != id);
+            if let Some(owner) = owner {
+                add(&self.counters.relays_lost, 1);
+                let reason = relay.dead().unwrap_or_default();
+                tracing::warn!(peer = owner, reason, "a TURN server is lost");
+                lost.push((owner, relay.addresses().to_vec()));
+            }
+        }
+        lost
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.all.values().map(|held| held.relay.deadline()).min()
+    }
+
+    /// What to wait for.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
+        self.all
+            .values()
+            .map(|held| PollFd::new(&held.relay, held.relay.wanted()))
+    }
+}
+
+/// The TURN crate sees bytes from strangers. Should it panic, that allocation is over and nothing else.
+fn guarded(relay: &mut Relay, work: impl FnOnce(&mut Relay)) {
+    if catch_unwind(AssertUnwindSafe(|| work(relay))).is_err() {
+        relay.die("the TURN client panicked; please report this".to_owned());
+    }
+}

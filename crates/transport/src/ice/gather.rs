@@ -1,0 +1,270 @@
+//! Asking all STUN and TURN servers at once, within one deadline: what they gave, and what each of them said.
+//! The questions travel through the driver; this waits for the answers on the caller's thread.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use super::report::{GatherReport, Gathered, GatheredKind, ServerReport};
+use super::resolve::{look_up, usable};
+use super::stun::{Query, Reflexive};
+use super::url::{IceUrl, Service, Transport, shown};
+use crate::config::IceServer;
+use crate::driver::{Command, Inbox, RelayHandle};
+use crate::turn::{Allocated, Order};
+
+/// URLs used of one configuration.
+const MAX_URLS: usize = 12;
+/// Once a relayed address is there, the other servers may take this much longer.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A relayed address of ours. It is given back to the server when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Relayed {
+    pub(crate) address: SocketAddr,
+    /// Where we reach the server from.
+    pub(crate) base: SocketAddr,
+    pub(crate) handle: Arc<RelayHandle>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) reflexive: Vec<Reflexive>,
+    /// Quickest way to the server first: UDP, TCP, TLS.
+    pub(crate) relayed: Vec<Relayed>,
+    pub(crate) report: GatherReport,
+}
+
+enum Found {
+    Host(io::Result<Vec<SocketAddr>>),
+    Reflexive(Reflexive),
+    Relay(Result<Allocated, String>),
+}
+
+/// What is known of one URL.
+struct Entry<'a> {
+    text: &'a str,
+    server: &'a IceServer,
+    url: Option<IceUrl>,
+    handle: Option<Arc<RelayHandle>>,
+    given: Vec<Gathered>,
+    error: Option<String>,
+    /// Answers that are waited for.
+    open: usize,
+}
+
+/// Where and until when to ask.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) inbox: &'a Arc<Inbox>,
+    pub(crate) ipv6: bool,
+    /// Ask for relayed addresses only.
+    pub(crate) relay_only: bool,
+    pub(crate) deadline: Instant,
+}
+
+/// Blocks until every server has answered or the deadline passes.
+pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
+    let started = Instant::now();
+    let (send, receive) = mpsc::channel();
+    let mut entries = parse(servers, asking.relay_only);
+    for (index, entry) in entries.iter_mut().enumerate() {
+        if let Some(url) = &entry.url {
+            let send = send.clone();
+            entry.open = 1;
+            look_up(&url.host, url.port, move |found| {
+                let _ = send.send((index, Found::Host(found)));
+            });
+        }
+    }
+    let mut out = Outcome::default();
+    let mut relayed: Vec<(Transport, Relayed)> = Vec::new();
+    let mut until = asking.deadline;
+    while entries.iter().any(|e| e.open > 0) {
+        let left = until.saturating_duration_since(Instant::now());
+        let Ok((index, found)) = receive.recv_timeout(left) else {
+            break;
+        };
+        let entry = &mut entries[index];
+        match found {
+            Found::Host(found) => {
+                entry.open = entry.open.saturating_sub(1);
+                entry.ask(asking, found, index, &send);
+            }
+            Found::Reflexive(found) => {
+                entry.got(
+                    GatheredKind::ServerReflexive,
+                    found.outside,
+                    started.elapsed(),
+                );
+                if entry.is(Service::Stun) {
+                    entry.open = entry.open.saturating_sub(1);
+                }
+                if !out.reflexive.contains(&found) {
+                    out.reflexive.push(found);
+                }
+            }
+            Found::Relay(found) => {
+                entry.open = entry.open.saturating_sub(1);
+                let (transport, handle) = match (&entry.url, entry.handle.take()) {
+                    (Some(url), Some(handle)) => (url.transport, handle),
+                    _ => continue,
+                };
+                match found {
+                    Ok(allocated) => {
+                        until = until.min(Instant::now() + GRACE);
+                        for address in allocated.addresses {
+                            entry.got(GatheredKind::Relayed, address, started.elapsed());
+                            let (base, handle) = (allocated.base, handle.clone());
+                            relayed.push((
+                                transport,
+                                Relayed {
+                                    address,
+                                    base,
+                                    handle,
+                                },
+                            ));
+                        }
+                    }
+                    Err(error) => entry.error = Some(error),
+                }
+            }
+        }
+    }
+    relayed.sort_by_key(|(transport, _)| *transport);
+    out.relayed = relayed.into_iter().map(|(_, r)| r).collect();
+    out.report.servers = entries.into_iter().map(Entry::report).collect();
+    out
+}
+
+/// All URLs, with what is wrong with those that are not asked.
+fn parse(servers: &[IceServer], relay_only: bool) -> Vec<Entry<'_>> {
+    let urls = servers
+        .iter()
+        .flat_map(|server| server.urls.iter().map(move |url| (server, url)));
+    let mut entries = Vec::new();
+    for (server, text) in urls {
+        let wanted = entries.len() < MAX_URLS;
+        let checked =
+            IceUrl::parse(text)
+                .map_err(str::to_owned)
+                .and_then(|url| match url.service {
+                    _ if !wanted => Err(format!("not asked: only {MAX_URLS} URLs are used")),
+                    Service::Stun if relay_only => {
+                        Err("not asked: only relayed addresses are wanted".to_owned())
+                    }
+                    Service::Stun if url.transport != Transport::Udp => {
+                        Err("not asked: STUN over TLS says nothing about the UDP socket".to_owned())
+                    }
+                    Service::Turn if server.username.is_none() || server.credential.is_none() => {
+                        Err("TURN needs a user name and a password".to_owned())
+                    }
+                    _ => Ok(url),
+                });
+        let (url, error) = match checked {
+            Ok(url) => (Some(url), None),
+            Err(error) => (None, Some(error)),
+        };
+        entries.push(Entry {
+            text,
+            server,
+            url,
+            handle: None,
+            given: Vec::new(),
+            error,
+            open: 0,
+        });
+    }
+    entries
+}
+
+impl Entry<'_> {
+    /// The host is known: asks it.
+    fn ask(
+        &mut self,
+        asking: Asking<'_>,
+        found: io::Result<Vec<SocketAddr>>,
+        index: usize,
+        send: &mpsc::Sender<(usize, Found)>,
+    ) {
+        let Some(url) = &self.url else {
+            return;
+        };
+        let addresses = match found {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                self.error = Some(format!("the host was not found: {error}"));
+                return;
+            }
+        };
+        let is_turn = url.service == Service::Turn;
+        let addresses: Vec<_> = usable(&addresses, asking.ipv6)
+            .take(if is_turn { 1 } else { 2 })
+            .collect();
+        if addresses.is_empty() {
+            self.error = Some("the host has no address that can be used here".to_owned());
+        }
+        for server in addresses {
+            let mut pushed = true;
+            // TURN servers answer STUN as well; nobody waits for that answer, as it comes before the other.
+            if url.transport == Transport::Udp && !asking.relay_only {
+                let send = send.clone();
+                let reply = Box::new(move |found| {
+                    let _ = send.send((index, Found::Reflexive(found)));
+                });
+                let query = Query::new(server, Instant::now(), asking.deadline, reply);
+                pushed = asking.inbox.push(Command::Query(query)).is_ok();
+            }
+            if is_turn {
+                let send = send.clone();
+                let handle = Arc::new(RelayHandle::new(asking.inbox.clone()));
+                let order = Order {
+                    server,
+                    transport: url.transport,
+                    host: url.host.clone(),
+                    username: self.server.username.clone().unwrap_or_default(),
+                    credential: self.server.credential.clone().unwrap_or_default(),
+                    deadline: asking.deadline,
+                    answer: Box::new(move |found| {
+                        let _ = send.send((index, Found::Relay(found)));
+                    }),
+                };
+                pushed = asking
+                    .inbox
+                    .push(Command::Relay(handle.id(), Box::new(order)))
+                    .is_ok();
+                self.handle = Some(handle);
+            }
+            self.open += usize::from(pushed);
+        }
+    }
+
+    fn is(&self, service: Service) -> bool {
+        self.url.as_ref().is_some_and(|url| url.service == service)
+    }
+
+    fn got(&mut self, kind: GatheredKind, address: SocketAddr, took: Duration) {
+        self.given.push(Gathered {
+            kind,
+            address,
+            took,
+        });
+    }
+
+    fn report(self) -> ServerReport {
+        let silent = || "no answer in the time allowed".to_owned();
+        let relay_failed =
+            self.is(Service::Turn) && !self.given.iter().any(|g| g.kind == GatheredKind::Relayed);
+        let outcome = if self.given.is_empty() || relay_failed {
+            Err(self.error.unwrap_or_else(silent))
+        } else {
+            Ok(self.given)
+        };
+        ServerReport {
+            url: shown(self.text),
+            outcome,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Relayed addresses on TURN servers: allocating them, keeping them, and sending and receiving through them.
+//! The messages and their timers are the TURN crate's; when a relayed path is used is decided by ICE.
+
+mod framing;
+pub(crate) mod link;
+mod relay;
+mod tls;
+
+pub(crate) use link::{Link, LinkError};
+pub(crate) use relay::{Allocated, Order, Relay, Sent};
