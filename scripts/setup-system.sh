@@ -14,6 +14,8 @@ packages+=(
   python3-gi gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
 )
+# A TURN server to test against. Its service is not needed: the tests start their own.
+packages+=(coturn)
 command -v npm >/dev/null || packages+=(nodejs npm)
 
 missing=()
