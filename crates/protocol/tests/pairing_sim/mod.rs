@@ -23,28 +23,55 @@ pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// No frame has the result of another one.
+pub(crate) fn right(trips: &[Trip]) {
+    for trip in trips {
+        let right = trip.result.is_none_or(|result| result == trip.frame);
+        assert!(right, "frame {} got result {:?}", trip.frame, trip.result);
+    }
+}
+
+pub(crate) fn in_order(trips: &[Trip]) {
+    let swapped = trips.windows(2).find(|two| two[0].frame >= two[1].frame);
+    assert_eq!(swapped, None);
+}
+
+/// Right, in order, and from this frame on every frame has its result.
+pub(crate) fn paired_from(trips: &[Trip], from: u64, how: Match) {
+    right(trips);
+    in_order(trips);
+    for trip in trips.iter().filter(|trip| trip.frame >= from) {
+        let got = (trip.result, trip.matched);
+        assert_eq!(got, (Some(trip.frame), how), "frame {}", trip.frame);
+    }
+}
+
 type Function<T> = Box<dyn Fn(u64) -> T>;
 
 /// 60 frames at 30 per second, each 8 ms after its result, timestamps from 0 in RTP ticks; all of it can be changed.
 pub(crate) struct Sim {
-    mode: PairMode,
-    wait: Option<Duration>,
-    ordered: bool,
-    frames: u64,
-    origin: u32,
+    pub(crate) mode: PairMode,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) ordered: bool,
+    pub(crate) frames: u64,
+    pub(crate) origin: u32,
     /// Source timestamp of a frame, in units of the time base.
-    pts: Function<Option<i64>>,
-    time_base: f64,
+    pub(crate) pts: Function<Option<i64>>,
+    pub(crate) time_base: f64,
+    /// RTP timestamp of a frame, if it does not follow from its source timestamp.
+    pub(crate) rtp_of: Option<Function<u32>>,
+    /// RTP timestamp a result names, from that of its frame.
+    pub(crate) named: Box<dyn Fn(u64, u32) -> u32>,
     /// When the worker is done with a frame.
-    made: Function<Duration>,
-    frame_delay: Function<Duration>,
-    result_delay: Function<Duration>,
-    frame_lost: Function<bool>,
-    result_lost: Function<bool>,
-    repeated: bool,
+    pub(crate) made: Function<Duration>,
+    pub(crate) frame_delay: Function<Duration>,
+    pub(crate) result_delay: Function<Duration>,
+    pub(crate) frame_lost: Function<bool>,
+    pub(crate) result_lost: Function<bool>,
+    pub(crate) repeated: bool,
     counters: PairCounters,
-    mismatches: Vec<String>,
-    most_waiting: usize,
+    pub(crate) mismatches: Vec<String>,
+    pub(crate) most_waiting: usize,
 }
 
 impl Sim {
@@ -57,6 +84,8 @@ impl Sim {
             origin: 0xdead_beef,
             pts: Box::new(|n| Some(3000 * (n.cast_signed() - 1))),
             time_base: 1.0 / 90_000.0,
+            rtp_of: None,
+            named: Box::new(|_, rtp| rtp),
             made: Box::new(|n| Duration::from_micros(33_333) * u32::try_from(n).unwrap()),
             frame_delay: Box::new(|_| ms(8)),
             result_delay: Box::new(|_| ms(0)),
@@ -71,6 +100,12 @@ impl Sim {
 
     pub(crate) fn frames(mut self, frames: u64) -> Self {
         self.frames = frames;
+        self
+    }
+
+    /// Changes anything else.
+    pub(crate) fn set(mut self, change: impl FnOnce(&mut Sim)) -> Self {
+        change(&mut self);
         self
     }
 
@@ -89,6 +124,9 @@ impl Sim {
     }
 
     fn rtp(&self, n: u64) -> u32 {
+        if let Some(rtp_of) = &self.rtp_of {
+            return self.origin.wrapping_add(rtp_of(n));
+        }
         let ticks = (self.pts)(n).unwrap_or_default() as f64 * self.time_base * 90_000.0;
         self.origin.wrapping_add((ticks.trunc() as i64) as u32)
     }
@@ -96,7 +134,7 @@ impl Sim {
     fn key(&self, n: u64) -> ResultKey {
         let mut key = ResultKey::new(FrameId(n));
         (key.pts, key.time_base) = ((self.pts)(n), Some(self.time_base));
-        key.rtp_ts = (self.mode == PairMode::Exact).then(|| self.rtp(n));
+        key.rtp_ts = (self.mode == PairMode::Exact).then(|| (self.named)(n, self.rtp(n)));
         key
     }
 
@@ -114,7 +152,15 @@ impl Sim {
                 }
             }
         }
-        events.sort_by_key(|(at, is_frame, _)| (*at, *is_frame));
+        if self.ordered {
+            // A later result never overtakes an earlier one; frames never do.
+            for kind in [false, true] {
+                keep_order(&mut events, kind);
+            }
+        } else {
+            keep_order(&mut events, true);
+        }
+        events.sort_by_key(|(at, is_frame, n)| (*at, *is_frame, *n));
         let start = Instant::now();
         let mut pairing = Pairing::new(self.mode, self.wait);
         if !self.ordered {
@@ -161,5 +207,15 @@ impl Sim {
             at: now,
             waited: now.saturating_sub(pair.frame.1),
         }));
+    }
+}
+
+/// Nothing of this kind arrives before what was sent before it.
+fn keep_order(events: &mut [(Duration, bool, u64)], frames: bool) {
+    let mut latest = Duration::ZERO;
+    for (at, is_frame, _) in events.iter_mut().filter(|event| event.1 == frames) {
+        debug_assert_eq!(*is_frame, frames);
+        latest = latest.max(*at);
+        *at = latest;
     }
 }
