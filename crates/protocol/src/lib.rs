@@ -7,7 +7,8 @@
 //! | [`incoming`] | from a message of the `inference` channel to a JSON body, or a counted reason |
 //! | [`message`] | results and control messages, read borrowed, written in both forms |
 //! | [`encoding`] | bounded gunzip, gzip, base64 |
-//! | [`output`], [`ack`], [`queue`] | output modes, pacing, bounded hand-over |
+//! | [`net`], [`task`] | kinds of addresses, kinds of models |
+//! | [`output`], [`stream`], [`ack`], [`queue`] | output modes, pacing, bounded hand-over |
 //! | [`ledger`], [`pairing`] | the worker's times of a frame; results matched with the video frames of a track |
 //! | [`signalling`] | HTTP bodies, errors, ICE server lists |
 //! | [`session`], [`job`] | the state machines of client and worker, each with a complete driving loop in its documentation |
@@ -28,12 +29,16 @@ pub mod incoming;
 pub mod job;
 pub mod ledger;
 pub mod message;
+pub mod net;
 pub mod output;
 pub mod pairing;
 pub mod queue;
 pub mod session;
 pub mod signalling;
+pub mod stream;
+pub mod task;
 pub mod upload;
 
 pub use chunk::CHUNK_SIZE;
 pub use frame_id::FrameId;
+pub use task::TaskType;

@@ -140,6 +140,7 @@ fn write_compact<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 mod tests {
     use super::*;
     use crate::FrameId;
+    use crate::ledger::WorkerTimes;
     use crate::message::ResultMessage;
     use chrono::NaiveDate;
 
@@ -160,6 +161,62 @@ mod tests {
         write_none_message(&mut out, &metadata(), &[]);
         let original = r#"{"serialized_output_data": null, "video_metadata": {"frame_id": 1, "received_at": "2026-01-02T03:04:05.678901", "pts": 3000, "time_base": 1.1111111111111112e-05, "declared_fps": null, "measured_fps": null, "width": 640, "height": 480}, "errors": [], "processing_complete": false, "termination_reason": null}"#;
         assert_eq!(String::from_utf8(out).unwrap(), original);
+    }
+
+    #[test]
+    fn the_times_of_the_worker_are_written_byte_for_byte_and_only_when_there_are_any() {
+        let mut timed = metadata();
+        timed.fw = Some(WorkerTimes {
+            rtp_ts: Some(u32::MAX),
+            received_us: Some(1_500_000),
+            queue_us: Some(120),
+            decode_us: Some(900),
+            infer_us: Some(17_000),
+            encode_us: None,
+            send_us: None,
+        });
+        let mut out = Vec::new();
+        write_none_message(&mut out, &timed, &[]);
+        let golden = r#"{"serialized_output_data": null, "video_metadata": {"frame_id": 1, "received_at": "2026-01-02T03:04:05.678901", "pts": 3000, "time_base": 1.1111111111111112e-05, "declared_fps": null, "measured_fps": null, "width": 640, "height": 480, "fw": {"rtp_ts": 4294967295, "received_us": 1500000, "queue_us": 120, "decode_us": 900, "infer_us": 17000, "encode_us": null, "send_us": null}}, "errors": [], "processing_complete": false, "termination_reason": null}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), golden);
+        let mut out = Vec::new();
+        ResultWriter::begin(&mut out).finish(&timed, Vec::new());
+        let golden = r#"{"serialized_output_data":null,"video_metadata":{"frame_id":1,"received_at":"2026-01-02T03:04:05.678901","pts":3000,"time_base":1.1111111111111112e-5,"declared_fps":null,"measured_fps":null,"width":640,"height":480,"fw":{"rtp_ts":4294967295,"received_us":1500000,"queue_us":120,"decode_us":900,"infer_us":17000,"encode_us":null,"send_us":null}},"errors":[],"processing_complete":false,"termination_reason":null}"#;
+        assert_eq!(String::from_utf8(out.clone()).unwrap(), golden);
+        let read = ResultMessage::parse(&out).unwrap();
+        assert_eq!(read.video_metadata.get(), Some(&timed));
+        let completion = completion_message(&timed, &[], None);
+        assert!(!String::from_utf8(completion).unwrap().contains("\"fw\""));
+    }
+
+    #[test]
+    fn times_that_make_no_sense_never_cost_the_result() {
+        for (fw, expected) in [
+            ("null", None),
+            ("7", None),
+            ("[{}]", None),
+            ("1e999", None),
+            (
+                r#"{"rtp_ts": -1, "infer_us": 1e999}"#,
+                Some(WorkerTimes::default()),
+            ),
+            (
+                r#"{"infer_us": {"deep": [[[]]]}}"#,
+                Some(WorkerTimes::default()),
+            ),
+        ] {
+            let body = format!(
+                r#"{{"serialized_output_data": {{"a": 1}}, "video_metadata": {{"frame_id": 4, "received_at": "2026-01-02T03:04:05", "fw": {fw}}}}}"#
+            );
+            let message = ResultMessage::parse(body.as_bytes()).unwrap();
+            let metadata = message.video_metadata.get().expect("the rest is readable");
+            assert_eq!(
+                (metadata.frame_id, metadata.fw),
+                (FrameId(4), expected),
+                "{fw}"
+            );
+            assert!(message.output("a").is_some());
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@ mod ice;
 mod ice_url;
 mod key;
 mod redact;
+mod redact_url;
 mod request;
+mod source;
 mod validate;
 
 pub use agreement::{Agreement, Feature};
@@ -25,9 +27,11 @@ pub use ice::{
 pub use ice_url::{IceScheme, IceTransport, IceUrl, IceUrlError};
 pub use key::{KeyTransport, Secret, effective_key};
 pub use redact::redact;
+pub use redact_url::redact_url;
 pub use request::{
     ProcessingTimeout, Sender, SessionDescription, WorkerRequest, WorkflowConfiguration,
 };
+pub use source::{PulledSource, RtspPlaceholder};
 pub use validate::{Detail, MAX_REQUEST_BYTES};
 
 /// Path of the signalling request, below the API URL.
