@@ -24,6 +24,7 @@ mod metrics;
 pub mod models;
 mod session;
 mod settings;
+mod sources;
 mod upload;
 mod worker;
 pub mod workflow;

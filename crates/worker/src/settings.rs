@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use framewire_media::FramePool;
 use framewire_protocol::job::{Job, JobConfig, JobLimits, JobSource};
 use framewire_protocol::output::{DataOutput, StreamOutput, validate_outputs};
 use framewire_protocol::signalling::{
@@ -19,6 +20,7 @@ use crate::http::errors::ApiError;
 use crate::http::sdp_needs::{SdpNeeds, VideoRoles};
 use crate::library::WorkflowLibrary;
 use crate::session::{Plan, SendRules, SourceKind, VideoOut};
+use crate::sources::PullSpec;
 use crate::workflow::{RunnerOptions, Workflow};
 
 /// What a request comes to under the worker's options.
@@ -33,6 +35,8 @@ pub(crate) struct Settings {
     gzip: bool,
     /// What our two ends agree on; `None`: the client is an original.
     agreement: Option<Agreement>,
+    /// The source of the request's own, if it names one.
+    pub(crate) pull: Option<PullSpec>,
 }
 
 impl Settings {
@@ -47,11 +51,7 @@ impl Settings {
             let text = "`webrtc_offer.type` must be `offer`".to_owned();
             return Err(RequestError::Offer(text).into());
         }
-        if request.rtsp_url.is_some() || request.mjpeg_url.is_some() {
-            return Err(ApiError::configuration(
-                "this version does not pull `rtsp_url` or `mjpeg_url`; upload a video file instead",
-            ));
-        }
+        let pull = PullSpec::of_request(config, request)?;
         let env = &config.env;
         let processing = match request.processing_timeout {
             ProcessingTimeout::Unlimited => None,
@@ -76,13 +76,14 @@ impl Settings {
             ice_servers: ice_servers(config, request, near)?,
             gzip: env.gzip == Some(true) && request.sender().reads_gzip(),
             agreement: request.framewire.clone(),
+            pull,
         })
     }
 
     /// What the offer and the outputs make of the video section.
-    pub(crate) fn roles(&self, offer: &str, pulled: bool) -> Result<VideoRoles, ApiError> {
+    pub(crate) fn roles(&self, offer: &str) -> Result<VideoRoles, ApiError> {
         let needs = SdpNeeds::of(offer);
-        Ok(needs.roles(&self.stream_output, &self.data_output, pulled)?)
+        Ok(needs.roles(&self.stream_output, &self.data_output, self.pull.is_some())?)
     }
 
     /// The transport's side.
@@ -189,6 +190,7 @@ impl Settings {
         request: &WorkerRequest,
         workflow: Workflow,
         video: Option<VideoOut>,
+        pool: FramePool,
     ) -> Plan {
         let wanted = &request.workflow_configuration;
         let options = RunnerOptions {
@@ -213,6 +215,8 @@ impl Settings {
                 .as_ref()
                 .is_some_and(|theirs| theirs.intersect(&own_agreement()).has(Feature::Ledger)),
             video,
+            pool,
+            reconnect: config.reconnect,
             first_frame: config.limits.first_frame,
             max_frame_age: config.limits.max_frame_age,
         }

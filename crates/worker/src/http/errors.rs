@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::library::LibraryError;
 use crate::session::places::NoPlace;
+use crate::sources::SourceError;
 use crate::workflow::{CompileError, CompileErrorKind};
 
 /// A refused request.
@@ -37,6 +38,12 @@ impl ApiError {
 impl From<RequestError> for ApiError {
     fn from(error: RequestError) -> ApiError {
         ApiError::Request(error)
+    }
+}
+
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> ApiError {
+        RequestError::Source(error.to_string()).into()
     }
 }
 

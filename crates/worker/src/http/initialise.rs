@@ -16,8 +16,9 @@ use super::auth::{authorize, request_key};
 use super::errors::{ApiError, json_response};
 use super::read_body;
 use crate::session::places::Place;
-use crate::session::{Session, SessionParts, Source};
+use crate::session::{self, Session, SessionParts, Source};
 use crate::settings::{self, Settings};
+use crate::sources::{Pulled, Stop};
 use crate::worker::App;
 use crate::workflow::Workflow;
 
@@ -70,19 +71,31 @@ fn begin(
     place: Place,
 ) -> Result<Value, ApiError> {
     let offer = &request.webrtc_offer.sdp;
-    let mut roles = settings.roles(offer, false)?;
+    let mut roles = settings.roles(offer)?;
     let definition = settings::definition(&app.library, request, settings.has_key)?;
     let workflow =
         Workflow::compile(&definition, &app.models).map_err(|error| ApiError::from(&error))?;
     settings::check_names(&workflow, request)?;
+    let pool = session::frame_pool();
+    // Before the answer: a source that cannot be opened is this request's error, not a session that ends at once.
+    let pulled = match &settings.pull {
+        None => None,
+        Some(spec) => {
+            let stop = Stop::default();
+            let opened = spec.open(app.config.limits.source_open, &pool, &stop)?;
+            let spec = spec.clone();
+            Some(Box::new(Pulled { spec, stop, opened }))
+        }
+    };
     let peer_config = settings.peer_config(&app.config, &roles);
     let answered = app.endpoint.answer(offer, peer_config);
     let (peer, sdp) = answered.map_err(|error| settings::offer_error(&error))?;
     // From here on a refusal drops the connection before its answer is known to anybody.
     let tracks = settings.tracks(&mut roles, &peer)?;
-    let source = match tracks.source {
-        Some(track) => Source::Track(track),
-        None => Source::Upload(app.store.create().map_err(|error| {
+    let source = match (pulled, tracks.source) {
+        (Some(pulled), _) => Source::Pulled(pulled),
+        (None, Some(track)) => Source::Track(track),
+        (None, None) => Source::Upload(app.store.create().map_err(|error| {
             tracing::error!(%error, "cannot create an upload file");
             RequestError::Internal
         })?),
@@ -95,7 +108,7 @@ fn begin(
         place,
         peer,
         job: settings.job(&app.config, now, source.kind(), roles.stream),
-        plan: settings.plan(&app.config, request, workflow, tracks.out),
+        plan: settings.plan(&app.config, request, workflow, tracks.out, pool),
         source,
         metrics: app.metrics.clone(),
         flush: app.config.limits.completion_drain,

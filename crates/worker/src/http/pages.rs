@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::errors::json_response;
 use crate::metrics::Gauges;
+use crate::session::SourceKind;
 use crate::worker::App;
 
 pub(crate) async fn index() -> Html<&'static str> {
@@ -59,7 +60,7 @@ pub(crate) async fn info(State(app): State<Arc<App>>) -> Response {
             "max_body_bytes": config.limits.max_body_bytes,
             "default_processing_timeout": config.env.default_processing_timeout.as_secs(),
         },
-        "sources": ["video_file", "track"],
+        "sources": SourceKind::ALL.map(SourceKind::as_str),
         "api_key_required": !app.keys.is_open(),
     });
     json_response(StatusCode::OK, &body)

@@ -10,6 +10,7 @@ mod pacer;
 mod pipeline;
 pub(crate) mod places;
 mod process;
+mod pull;
 mod queue;
 mod rate;
 mod send;
@@ -18,6 +19,6 @@ mod stream;
 mod track;
 
 pub(crate) use driver::{Session, SessionParts};
-pub(crate) use pipeline::{Plan, VideoOut};
+pub(crate) use pipeline::{Plan, VideoOut, frame_pool};
 pub(crate) use send::SendRules;
 pub(crate) use source::{Source, SourceKind};

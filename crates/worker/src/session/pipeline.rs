@@ -18,12 +18,15 @@ use super::decode::Decode;
 use super::encode::{Encode, StreamFrame};
 use super::places::Place;
 use super::process::{Picture, Process, Processed};
+use super::pull::PullRead;
 use super::queue::{CloseOnDrop, EndOnDrop, Handoff};
 use super::send::{Send, SendRules};
 use super::source::{RtpClock, Source, SourceFrame};
 use super::stream::Streamer;
 use super::track::TrackDecode;
+use crate::config::Reconnect;
 use crate::metrics::{Counter, Metrics};
+use crate::sources::Stop;
 use crate::workflow::{Runner, RunnerOptions, Serializer, Workflow};
 
 /// Decoded frames that may wait in batch processing. A 720p one is 1.4 MB, and more than a few only cost memory: decoding is
@@ -55,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) ledger: bool,
     /// The track towards the client.
     pub(crate) video: Option<VideoOut>,
+    pub(crate) pool: FramePool,
+    pub(crate) reconnect: Reconnect,
     pub(crate) first_frame: Duration,
     pub(crate) max_frame_age: Duration,
 }
@@ -89,6 +94,8 @@ pub(crate) struct Pipeline {
     results: Handoff<Processed>,
     pictures: Handoff<StreamFrame>,
     video_done: Handoff<()>,
+    /// Ends what a pulled source is blocked in.
+    stop: Option<Stop>,
 }
 
 /// What all threads share.
@@ -103,7 +110,16 @@ pub(crate) struct Shared {
     pub(crate) span: tracing::Span,
 }
 
-type SourceError = Arc<Mutex<Option<String>>>;
+/// The memory of one session's pictures.
+pub(crate) fn frame_pool() -> FramePool {
+    let limits = PoolLimits::default()
+        .with_max_live_bytes(LIVE_BYTES)
+        .with_max_idle_bytes(IDLE_BYTES)
+        .with_max_idle_buffers(IDLE_BUFFERS);
+    FramePool::new(limits)
+}
+
+type EarlyEnd = Arc<Mutex<Option<String>>>;
 
 impl Pipeline {
     /// Starts the threads. On failure the queues close, so that those already started end.
@@ -129,18 +145,18 @@ impl Pipeline {
             results,
             pictures: Handoff::new(PICTURES, policy),
             video_done: Handoff::new(1, QueuePolicy::Lossless),
+            stop: match &source {
+                Source::Pulled(pulled) => Some(pulled.stop.clone()),
+                _ => None,
+            },
         };
         let counts = Counts::new(kind, shared.metrics.clone(), shared.tally.clone());
-        let limits = PoolLimits::default()
-            .with_max_live_bytes(LIVE_BYTES)
-            .with_max_idle_bytes(IDLE_BYTES)
-            .with_max_idle_buffers(IDLE_BUFFERS);
         let parts = Parts {
             shared,
             facts: Arc::default(),
             error: Arc::default(),
             counts: Arc::new(counts),
-            pool: FramePool::new(limits),
+            pool: plan.pool.clone(),
             pipeline: &pipeline,
         };
         let video = plan.video.take();
@@ -160,6 +176,9 @@ impl Pipeline {
         self.results.close();
         self.pictures.close();
         self.video_done.close();
+        if let Some(stop) = &self.stop {
+            stop.fire();
+        }
     }
 }
 
@@ -174,7 +193,7 @@ struct Parts<'a> {
     shared: &'a Shared,
     facts: Arc<OnceLock<super::source::SourceFacts>>,
     /// Why the source ended early.
-    error: SourceError,
+    error: EarlyEnd,
     counts: Arc<Counts>,
     pool: FramePool,
     pipeline: &'a Pipeline,
@@ -219,6 +238,21 @@ impl Parts<'_> {
                 };
                 stage("decode", self.shared, &self.error, ends, move || {
                     decode.run()
+                })
+            }
+            Source::Pulled(pulled) => {
+                let read = PullRead {
+                    reconnect: plan.reconnect,
+                    declared_fps: plan.declared_fps,
+                    facts: self.facts.clone(),
+                    frames: frames.clone(),
+                    control,
+                    counts,
+                    pool: self.pool.clone(),
+                    error: self.error.clone(),
+                };
+                stage("source", self.shared, &self.error, ends, move || {
+                    read.run(*pulled);
                 })
             }
         }
@@ -298,7 +332,7 @@ impl Parts<'_> {
 fn stage(
     name: &'static str,
     shared: &Shared,
-    error: &SourceError,
+    error: &EarlyEnd,
     ends: impl std::marker::Send + 'static,
     body: impl FnOnce() + std::marker::Send + 'static,
 ) -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use framewire_media::{Frame, TimeBase};
 use framewire_transport::VideoTrack;
 
+use crate::sources::Pulled;
 use crate::upload::UploadFile;
 
 /// The one source of a session.
@@ -14,6 +15,8 @@ pub(crate) enum Source {
     Upload(UploadFile),
     /// The client's own video track.
     Track(VideoTrack),
+    /// A URL of the request, open already.
+    Pulled(Box<Pulled>),
 }
 
 /// Kinds of source, as metrics and the log name them.
@@ -52,6 +55,7 @@ impl Source {
         match self {
             Source::Upload(_) => SourceKind::File,
             Source::Track(_) => SourceKind::Track,
+            Source::Pulled(pulled) => pulled.spec.kind(),
         }
     }
 }
