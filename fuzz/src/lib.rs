@@ -8,10 +8,11 @@ use framewire_protocol::__fuzz;
 pub type Body = fn(&[u8]);
 
 /// Every target; its corpus is the folder of the same name.
-pub const TARGETS: [(&str, Body); 7] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("chunk", __fuzz::chunk),
     ("control_json", __fuzz::control_json),
     ("job", __fuzz::job),
+    ("pairing", __fuzz::pairing),
     ("result_json", __fuzz::result_json),
     ("session", __fuzz::session),
     ("signalling", __fuzz::signalling),

@@ -18,7 +18,7 @@
 #![forbid(unsafe_code)]
 
 #[doc(hidden)]
-#[path = "fuzz.rs"]
+#[path = "fuzz/mod.rs"]
 pub mod __fuzz;
 mod frame_id;
 

@@ -87,9 +87,14 @@ impl<F, R> Pairing<F, R> {
         };
         let at = self.axis.advance(rtp);
         let place = self.frames.partition_point(|slot| slot.at <= at);
+        // One that overtakes others must not make them wait longer.
+        let since = self
+            .frames
+            .get(place)
+            .map_or(now, |next| next.since.min(now));
         let slot = Slot {
             at,
-            since: now,
+            since,
             frame,
             result: None,
         };

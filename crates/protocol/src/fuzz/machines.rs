@@ -1,166 +1,45 @@
-//! Fuzz bodies: any bytes in, invariants checked, never a panic of the code under test.
-//! Compiled in ordinary builds; the corpora and the wrapper live in the `fuzz` folder of the workspace.
+//! The two state machines, driven by bytes.
+//! Not what they are made of: parsers and pairing have bodies of their own.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::chunk::{ChunkReassembler, ReassemblerLimits};
-use crate::incoming::Incoming;
+use super::messages;
 use crate::job::{Gate, Job, JobConfig, JobInput, JobOutput, JobSource};
-use crate::message::{ControlMessage, ImageValue, ResultMessage};
-use crate::output::{DataOutput, StreamOutput};
+use crate::message::{ControlMessage, ResultMessage};
+use crate::pairing::Match;
 use crate::session::{Dispatch, FrameDrop, Input, Output, PeerEnd, Session, SessionConfig};
-use crate::signalling::{Answer, IceUrl, KeyTransport, WorkerRequest, normalize_ice, redact};
-use crate::upload::{UploadAction, UploadLimits, UploadReceiver};
-
-/// Length-prefixed messages: one byte of length, then that many bytes, as far as they reach.
-fn messages(data: &[u8]) -> impl Iterator<Item = Bytes> + '_ {
-    let mut rest = data;
-    std::iter::from_fn(move || {
-        let (len, tail) = rest.split_first()?;
-        let (message, tail) = tail.split_at(usize::from(*len).min(tail.len()));
-        rest = tail;
-        Some(Bytes::copy_from_slice(message))
-    })
-}
-
-/// Sequences of result chunks against a reassembler with small limits, and against the classifier.
-pub fn chunk(data: &[u8]) {
-    let limits = ReassemblerLimits::default()
-        .with_frames(3)
-        .with_bytes(500)
-        .with_chunks(64);
-    let mut reassembler = ChunkReassembler::with_limits(limits);
-    let mut incoming = Incoming::with_limits(limits);
-    let mut received = 0;
-    for message in messages(data) {
-        received += message.len();
-        if let Ok(Some((body, _))) = reassembler.add_chunk(message.clone()) {
-            assert!(
-                body.len() <= received,
-                "a body cannot be longer than what came in"
-            );
-        }
-        assert!(
-            reassembler.held_bytes() <= limits.bytes
-                && reassembler.incomplete_frames() <= limits.frames
-        );
-        if let Ok(Some(body)) = incoming.binary(message) {
-            let _ = body.message();
-        }
-        assert!(incoming.held_bytes() <= limits.bytes);
-    }
-}
-
-/// Sequences of upload messages: every byte of the file is handed out once, within the announced bounds.
-pub fn upload_chunk(data: &[u8]) {
-    let mut receiver = UploadReceiver::new(UploadLimits::new(2000).with_max_chunks(500));
-    let mut file = Vec::new();
-    let mut completed = None;
-    for message in messages(data) {
-        let len = message.len();
-        match receiver.handle(message) {
-            Ok(UploadAction::Store {
-                write,
-                held,
-                complete,
-            }) => {
-                assert!(completed.is_none(), "nothing is written after completion");
-                for write in std::iter::once(write).chain(held) {
-                    let start = usize::try_from(write.offset).expect("offsets are below the limit");
-                    let end = start + write.data.len();
-                    if file.len() < end {
-                        file.resize(end, false);
-                    }
-                    for byte in &mut file[start..end] {
-                        assert!(!std::mem::replace(byte, true), "no byte is written twice");
-                    }
-                }
-                completed = complete;
-            }
-            Ok(UploadAction::Echo(_)) => assert!(len <= 1),
-            Ok(_) | Err(_) => {}
-        }
-        assert!(file.len() <= 2000 && receiver.bitmap_bytes() <= 64);
-    }
-    if let Some(size) = completed {
-        assert!(
-            size == file.len() as u64 && file.iter().all(|written| *written),
-            "a complete file has no holes"
-        );
-    }
-}
-
-/// A result body: parsing, metadata, images; what parses as JSON by a second parser is the same object.
-pub fn result_json(data: &[u8]) {
-    let Ok(message) = ResultMessage::parse(data) else {
-        return;
-    };
-    assert!(serde_json::from_slice::<serde_json::Value>(data).is_err() || data.contains(&b'{'));
-    let _ = message.metadata_with_errors();
-    for output in message.outputs.iter().flatten() {
-        assert!(message.output(&output.name).is_some());
-        if let Some(image) = ImageValue::parse(output.value) {
-            let _ = image.decode();
-        }
-    }
-}
-
-/// A control message, and what it does to the output modes.
-pub fn control_json(data: &[u8]) {
-    let Ok(message) = ControlMessage::parse(data) else {
-        return;
-    };
-    let mut stream = StreamOutput::AutoDetect;
-    if let Some(names) = &message.stream_output {
-        stream.apply(names);
-        assert!(stream.has_video());
-    }
-    let modes = DataOutput::from_names(message.data_output.as_deref());
-    assert!(modes.named().iter().all(|name| modes.selects(name, true)));
-}
-
-/// Signalling bodies, ICE lists, URLs and the redaction of texts.
-pub fn signalling(data: &[u8]) {
-    if let Ok(request) = WorkerRequest::parse(data) {
-        let again = serde_json::to_vec(&request.to_value(KeyTransport::Both))
-            .expect("JSON values serialize");
-        let again = WorkerRequest::parse(&again).expect("what we write we read");
-        assert_eq!(again.webrtc_offer, request.webrtc_offer);
-    }
-    let _ = Answer::parse(data);
-    if let Ok(value) = serde_json::from_slice(data)
-        && let Ok(servers) = normalize_ice(&value)
-    {
-        assert!(servers.iter().all(|server| !server.urls.is_empty()));
-    }
-    if let Ok(text) = std::str::from_utf8(data) {
-        if let Ok(url) = text.parse::<IceUrl>() {
-            assert!(!url.host().is_empty() && url.port() > 0);
-        }
-        let _ = redact(text);
-    }
-}
 
 /// Sequences of events against the client's machine: it ends once, its acknowledgements grow, its sums agree.
 pub fn session(data: &[u8]) {
     let mut now = Instant::now();
     let config = SessionConfig::new(data.first().is_some_and(|b| b & 1 == 1));
-    let config = if data.first().is_some_and(|b| b & 2 == 2) {
-        config.with_upload()
-    } else {
-        config
+    let config = match data.first().map_or(0, |b| b & 6) {
+        2 => config.with_upload(),
+        4 => config.with_track_source(),
+        6 => config.with_track_source().with_track_frames(),
+        _ => config,
     };
     let mut session = Session::new(config.with_frame_outputs(vec!["image".to_owned()]));
-    let (mut handlers, mut frames) = (Vec::new(), Vec::new());
+    let (mut handlers, mut frames, mut tickets) = (Vec::new(), Vec::new(), Vec::new());
     let (mut ends, mut releases, mut last_ack) = (0, 0, 0);
     for byte in data.iter().skip(1) {
         match byte >> 4 {
             0 => session.handle(now, Input::Start),
             1 => session.handle(now, Input::OfferReady),
             2 => session.handle(now, Input::AnswerApplied),
-            3 => session.handle(now, Input::Connected),
+            3 => session.handle(
+                now,
+                match byte & 15 {
+                    1 => Input::FrameSent,
+                    2 => Input::SourceEnded { error: None },
+                    3 => Input::SourceEnded {
+                        error: Some("gone".to_owned()),
+                    },
+                    _ => Input::Connected,
+                },
+            ),
             4 => session.handle(now, Input::ResultsOpen),
             5 => session.handle(now, Input::UploadOpen),
             6 => session.handle(now, Input::UploadDone),
@@ -184,6 +63,7 @@ pub fn session(data: &[u8]) {
                 let message = ResultMessage::parse(json.as_bytes()).expect("valid by construction");
                 if let Dispatch::Deliver(delivery) = session.result(now, &message) {
                     frames.extend(delivery.frame(&message).map(|(ticket, _)| ticket));
+                    tickets.push(delivery.track_ticket());
                     handlers.push(delivery.ticket);
                 }
             }
@@ -191,6 +71,15 @@ pub fn session(data: &[u8]) {
                 .pop()
                 .into_iter()
                 .for_each(|ticket| session.handlers_done(ticket)),
+            _ if byte & 6 == 2 => {
+                let matched = if byte & 1 == 0 {
+                    Match::Exact
+                } else {
+                    Match::Unpaired
+                };
+                let ticket = tickets.pop().flatten();
+                frames.push(session.track_frame(now, matched, ticket));
+            }
             _ if byte & 1 == 0 => frames
                 .pop()
                 .into_iter()
@@ -242,8 +131,14 @@ fn result_text(frame: u64, image: bool) -> String {
 /// Sequences of events against the worker's machine: it ends once, completes at most once, and never waits without a
 /// deadline before it has a source.
 pub fn job(data: &[u8]) {
+    for source in [JobSource::Upload, JobSource::Ready, JobSource::Track] {
+        job_with(source, data);
+    }
+}
+
+fn job_with(source: JobSource, data: &[u8]) {
     let mut now = Instant::now();
-    let config = JobConfig::new(JobSource::Upload)
+    let config = JobConfig::new(source)
         .with_batch(true)
         .with_processing_timeout(Some(100));
     let mut job = Job::new(now, config);
@@ -283,6 +178,7 @@ pub fn job(data: &[u8]) {
                     data: Bytes::copy_from_slice(rest),
                 },
             ),
+            8 if kind & 3 == 3 => job.handle(now, JobInput::TrackFrame),
             8 => job.handle(now, JobInput::SourceEnded { error: None }),
             9 => job.handle(now, JobInput::Drained),
             10 => job.handle(now, JobInput::Stalled(Duration::from_secs(3))),
