@@ -7,7 +7,7 @@ use crate::http::ApiUrl;
 use crate::ice::IceConfig;
 use crate::options::ClientOptions;
 use crate::platform;
-use crate::request::{FileRequest, Plan};
+use crate::request::Plan;
 use crate::session::{Blueprint, Session};
 use crate::source::Source;
 use crate::workflow::{TaskType, Workflow};
@@ -100,8 +100,8 @@ impl Client {
         let options = self.options()?;
         let api = ApiUrl::parse(&self.api_url)?;
         workflow.check()?;
-        let Source::File(file) = source.into();
-        file.check(&options)?;
+        let source = source.into();
+        source.check(&options)?;
         if let Some(servers) = &config.turn_server {
             IceConfig::from_user(servers)?;
         }
@@ -116,21 +116,14 @@ impl Client {
             } => Some(platform::task_type(&options, self.api_key.as_deref(), id)?),
             _ => None,
         };
-        let plan = Plan::new(
-            &workflow,
-            task,
-            &config,
-            FileRequest {
-                realtime: file.realtime_processing,
-            },
-        )?;
+        let plan = Plan::new(&workflow, task, &config, &source)?;
         Ok(Session::new(Blueprint {
             api,
             api_key: self.api_key.clone(),
             transport: self.transport,
             options,
             plan,
-            file,
+            source,
         }))
     }
 

@@ -67,12 +67,21 @@ pub use error::{
 };
 pub use framewire_media::{Frame, FramePool};
 pub use framewire_protocol::FrameId;
+pub use framewire_protocol::ledger::WorkerTimes;
 pub use framewire_protocol::message::VideoMetadata;
+pub use framewire_protocol::pairing::Match;
+pub use framewire_transport::{BitrateLimits, VideoStats};
 pub use json::{Json, Outputs};
-pub use options::ClientOptions;
-pub use session::{Closer, EndKind, Ended, FrameEvent, Frames, Session, SessionState};
-pub use source::{Source, UrlPolicy, VideoFileSource};
-pub use stats::{DropReason, FrameCounts, LatencySummary, SessionStats, UploadStats};
+pub use options::{ClientOptions, Reconnect};
+pub use session::{Closer, EndKind, Ended, FrameEvent, Frames, Observer, Session, SessionState};
+pub use source::{
+    CameraDevice, FrameSender, LocalStreamSource, ManualSource, MjpegSource, RtspSource,
+    SendFrameError, Source, UrlPolicy, VideoFileSource, WebcamSource,
+};
+pub use stats::{
+    DropReason, FrameCounts, LatencySummary, OutgoingStats, PairingCounts, SessionStats, Stage,
+    UploadStats,
+};
 pub use workflow::{TaskType, Workflow};
 
 /// The README's program compiles against this crate.

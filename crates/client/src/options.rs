@@ -4,6 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use framewire_protocol::pairing::REALTIME_MAX_WAIT;
+use framewire_transport::BitrateLimits;
+
 use crate::error::ConfigError;
 use crate::source::UrlPolicy;
 
@@ -53,8 +56,38 @@ pub struct ClientOptions {
     pub max_download_bytes: u64,
     /// Where videos may be fetched from.
     pub url_policy: UrlPolicy,
+    /// Use nothing but TURN relays for the connection: nobody learns this machine's addresses. Default false.
+    pub relay_only: bool,
+    /// For how long a local stream that broke is opened again. Default: within 10 s.
+    pub reconnect: Reconnect,
+    /// Between which bit rates the video sent is steered. Default: 100 kbit/s to 4 Mbit/s, beginning with 1.5 Mbit/s.
+    pub bitrate: BitrateLimits,
+    /// Realtime on a video track: how long a frame may wait for its consumer once a newer one is there. Default 50 ms.
+    pub max_frame_age: Duration,
+    /// Realtime on a video track: how long a frame may wait for its result. Default 50 ms.
+    pub pairing_wait: Duration,
+    /// Once a source of this side has ended: how long results are waited for while none come. Default 5 s.
+    pub drain_timeout: Duration,
     /// The platform's API (`RF_API_BASE_URL`, else by `ROBOFLOW_REGION` and `ROBOFLOW_ENVIRONMENT`).
     pub platform_url: String,
+}
+
+/// For how long a network source that broke is opened again. Each time it gave frames the count starts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reconnect {
+    /// Not at all: the session ends with the error.
+    Off,
+    /// Until this long after it broke.
+    Within(Duration),
+    /// Until the session is closed.
+    Forever,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Reconnect::Within(Duration::from_secs(10))
+    }
 }
 
 impl Default for ClientOptions {
@@ -82,6 +115,12 @@ impl Default for ClientOptions {
             download_deadline: Duration::from_secs(3600),
             max_download_bytes: 4 << 30,
             url_policy: UrlPolicy::default(),
+            relay_only: false,
+            reconnect: Reconnect::default(),
+            bitrate: BitrateLimits::default(),
+            max_frame_age: Duration::from_millis(50),
+            pairing_wait: REALTIME_MAX_WAIT,
+            drain_timeout: Duration::from_secs(5),
             platform_url: PLATFORM_US.to_owned(),
         }
     }
@@ -155,6 +194,14 @@ impl ClientOptions {
                 "upload_chunk_size (WEBRTC_VIDEO_UPLOAD_CHUNK_SIZE)",
                 "expected 1 to 131064 bytes",
             );
+        }
+        let BitrateLimits {
+            start,
+            floor,
+            ceiling,
+        } = self.bitrate;
+        if let Err(error) = BitrateLimits::new(start, floor, ceiling) {
+            return refuse("bitrate", &error.to_string());
         }
         if !self.platform_url.starts_with("http") {
             return refuse(

@@ -1,12 +1,14 @@
 //! The body of the request that starts a session, field by field as the original SDK sends it.
 //! Not here: sending it. What was really asked for is kept beside it, because later rules depend on that.
 
+use framewire_protocol::signalling::{Agreement, Feature};
 use serde_json::{Map, Value, json};
 
 use crate::client::ApiKeyTransport;
 use crate::config::StreamConfig;
 use crate::error::ConfigError;
 use crate::ice::IceConfig;
+use crate::source::{Media, Source};
 use crate::workflow::{
     MODEL_IMAGE_OUTPUT, MODEL_PREDICTIONS_OUTPUT, TaskType, Workflow, selection,
 };
@@ -22,15 +24,14 @@ pub(crate) struct Plan {
     pub(crate) realtime: bool,
     /// `*` was spelled out as names: outputs that are pictures are not data then.
     pub(crate) hide_pictures: bool,
+    /// How pictures travel.
+    pub(crate) media: Media,
+    /// A file goes up before results can come.
+    pub(crate) uploads: bool,
     pub(crate) ice: Option<IceConfig>,
     fields: Map<String, Value>,
+    source_fields: Map<String, Value>,
     data_output: Vec<String>,
-}
-
-/// What a file source adds to the request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FileRequest {
-    pub(crate) realtime: bool,
 }
 
 impl Plan {
@@ -38,8 +39,9 @@ impl Plan {
         workflow: &Workflow,
         task: Option<TaskType>,
         config: &StreamConfig,
-        file: FileRequest,
+        source: &Source,
     ) -> Result<Self, ConfigError> {
+        let media = source.media();
         let model = matches!(workflow, Workflow::Model { .. });
         let mut pictures = named(&config.stream_output);
         let mut data = named(&config.data_output);
@@ -60,7 +62,12 @@ impl Plan {
         }
         let definition = selection(workflow, task);
         let mut hide_pictures = false;
-        if data.iter().any(|name| name == "*") && (!pictures.is_empty() || data.len() > 1) {
+        // Pictures inside results have to be asked for as data.
+        let in_results = !media.receives;
+        if in_results
+            && data.iter().any(|name| name == "*")
+            && (!pictures.is_empty() || data.len() > 1)
+        {
             let outputs = definition
                 .get("workflow_specification")
                 .and_then(|definition| definition.get("outputs"));
@@ -72,7 +79,7 @@ impl Plan {
             }
             hide_pictures = true;
         }
-        for name in &pictures {
+        for name in pictures.iter().filter(|_| in_results) {
             if !data.contains(name) {
                 data.push(name.clone());
             }
@@ -86,21 +93,34 @@ impl Plan {
         Ok(Plan {
             picture_names: pictures,
             predictions: model.then(|| MODEL_PREDICTIONS_OUTPUT.to_owned()),
-            realtime: file.realtime,
+            realtime: source.realtime(config.realtime_processing),
             hide_pictures,
+            media,
+            uploads: source.uploads(),
             ice,
             fields: fields(definition, config),
+            source_fields: source.request_fields(),
             data_output: data,
         })
     }
 
-    /// The body, with key order of the original.
+    /// The names under which pictures come inside results; none when they come on a track.
+    pub(crate) fn pictures_in_results(&self) -> &[String] {
+        if self.media.receives {
+            &[]
+        } else {
+            &self.picture_names
+        }
+    }
+
+    /// The body, with key order of the original. `found_fps`: what the source itself says about its rate.
     pub(crate) fn body(
         &self,
         key: Option<&str>,
         transport: ApiKeyTransport,
         ice: Option<&IceConfig>,
         offer_sdp: &str,
+        found_fps: Option<f64>,
     ) -> Value {
         let mut body = Map::new();
         if transport != ApiKeyTransport::Header {
@@ -115,16 +135,31 @@ impl Plan {
             json!({"type": "offer", "sdp": offer_sdp}),
         );
         body.insert("webrtc_realtime_processing".into(), self.realtime.into());
-        // Pictures travel inside the results, so no video track is asked for.
-        body.insert("stream_output".into(), json!([]));
+        // Without a track for them, none are asked for as a stream.
+        let streamed: &[String] = if self.media.receives {
+            &self.picture_names
+        } else {
+            &[]
+        };
+        body.insert("stream_output".into(), streamed.into());
         body.insert("data_output".into(), self.data_output.clone().into());
         if let Some(ice) = ice {
             body.insert("webrtc_config".into(), ice.to_request());
         }
         body.extend(rest);
-        body.insert("video_file_upload".into(), true.into());
+        if let Some(fps) = found_fps.filter(|fps| fps.is_finite() && *fps > 0.0) {
+            body.insert("declared_fps".into(), fps.into());
+        }
+        body.extend(self.source_fields.clone());
+        // Originals ignore the key.
+        body.insert("framewire".into(), offered_agreement().to_value());
         Value::Object(body)
     }
+}
+
+/// What this side offers beyond the original's protocol.
+pub(crate) fn offered_agreement() -> Agreement {
+    Agreement::new([Feature::Ledger])
 }
 
 fn fields(definition: Map<String, Value>, config: &StreamConfig) -> Map<String, Value> {
@@ -191,6 +226,9 @@ fn spell_out(names: &[String], outputs: &[Value], image_input: &str) -> Vec<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{
+        LocalStreamSource, ManualSource, MjpegSource, RtspSource, VideoFileSource, WebcamSource,
+    };
 
     fn flow() -> Workflow {
         Workflow::inline(json!({
@@ -206,18 +244,19 @@ mod tests {
     }
 
     fn body(workflow: &Workflow, config: StreamConfig) -> Value {
-        let plan = Plan::new(
-            workflow,
-            Some(TaskType::ObjectDetection),
-            &config,
-            FileRequest { realtime: false },
-        );
-        let plan = plan.unwrap();
+        body_of(VideoFileSource::new("a.mp4").into(), workflow, config)
+    }
+
+    fn body_of(source: Source, workflow: &Workflow, config: StreamConfig) -> Value {
+        let task = Some(TaskType::ObjectDetection);
+        let plan = Plan::new(workflow, task, &config, &source).unwrap();
+        let found_fps = matches!(source, Source::Camera(_)).then_some(24.0);
         plan.body(
             Some("key"),
             ApiKeyTransport::Legacy,
             plan.ice.as_ref(),
             "v=0",
+            found_fps,
         )
     }
 
@@ -247,6 +286,7 @@ mod tests {
                 "requested_region",
                 "processing_timeout",
                 "video_file_upload",
+                "framewire",
             ]
         );
         assert_eq!(body["data_output"], json!(["crops"]));
@@ -293,19 +333,19 @@ mod tests {
             &flow(),
             None,
             &StreamConfig::new(),
-            FileRequest { realtime: true },
+            &VideoFileSource::new("a.mp4").into(),
         )
         .unwrap();
         assert_eq!(
-            plan.body(None, ApiKeyTransport::Legacy, None, "")["api_key"],
+            plan.body(None, ApiKeyTransport::Legacy, None, "", None)["api_key"],
             Value::Null
         );
         assert_eq!(
-            plan.body(Some("k"), ApiKeyTransport::Both, None, "")["api_key"],
+            plan.body(Some("k"), ApiKeyTransport::Both, None, "", None)["api_key"],
             "k"
         );
         assert!(
-            plan.body(Some("k"), ApiKeyTransport::Header, None, "")
+            plan.body(Some("k"), ApiKeyTransport::Header, None, "", None)
                 .get("api_key")
                 .is_none()
         );
@@ -324,6 +364,55 @@ mod tests {
             body(&by_id, star.stream_output(["raw"]))["data_output"],
             json!(["*", "raw"])
         );
+    }
+
+    #[test]
+    fn each_source_adds_its_own_fields() {
+        let config = || {
+            StreamConfig::new()
+                .stream_output(["crops"])
+                .data_output(["*"])
+                .declared_fps(10.0)
+        };
+        let rtsp = RtspSource::new("rtsp://u:p@h/a").unwrap();
+        let mjpeg = MjpegSource::new("http://h/a").unwrap();
+        let local = LocalStreamSource::new("rtmp://h/a").unwrap();
+        let table: [(Source, &[(&str, Value)]); 6] = [
+            (rtsp.into(), &[("rtsp_url", json!("rtsp://u:p@h/a"))]),
+            (mjpeg.into(), &[("mjpeg_url", json!("http://h/a"))]),
+            (local.into(), &[]),
+            (ManualSource::new().into(), &[("manual_mode", json!(true))]),
+            (
+                WebcamSource::new(0).into(),
+                &[("declared_fps", json!(24.0))],
+            ),
+            (
+                VideoFileSource::new("a.mp4").track_frames(true).into(),
+                &[
+                    ("video_file_upload", json!(true)),
+                    ("webrtc_realtime_processing", json!(false)),
+                ],
+            ),
+        ];
+        for (source, expected) in table {
+            let shown = format!("{source:?}");
+            let is_file = source.uploads();
+            let body = body_of(source, &flow(), config());
+            for (key, value) in expected {
+                assert_eq!(body[key], *value, "{shown}");
+            }
+            for key in ["rtsp_url", "mjpeg_url", "manual_mode", "video_file_upload"] {
+                let wanted = expected.iter().any(|(name, _)| *name == key);
+                assert_eq!(body.get(key).is_some(), wanted, "{key} of {shown}");
+            }
+            assert_eq!(
+                body["webrtc_realtime_processing"],
+                json!(!is_file),
+                "{shown}"
+            );
+            assert_eq!(body["stream_output"], json!(["crops"]), "{shown}");
+            assert_eq!(body["data_output"], json!(["*"]), "{shown}");
+        }
     }
 
     #[test]

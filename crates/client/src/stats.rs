@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use framewire_transport::VideoStats;
+
 /// Why frames were not delivered. [`as_str`](DropReason::as_str) is the name in the binary's summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -83,6 +85,92 @@ impl UploadStats {
     }
 }
 
+/// A part of a frame's way. [`as_str`](Stage::as_str) is the name in summaries.
+///
+/// No clocks are compared: what happens at the worker is measured there and told as durations, and the network's share is
+/// what remains of the round trip. An original worker tells nothing, so its stages and the network are one: `worker`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// From capture until the encoder took the frame.
+    Capture,
+    /// Encoding for the worker.
+    Encode,
+    /// From the encoder until it was handed to the network.
+    Send,
+    /// The network's share of the round trip, both ways.
+    Network,
+    /// Everything at the worker; against an original, the network included.
+    Worker,
+    /// Waiting at the worker.
+    WorkerQueue,
+    /// Decoding at the worker.
+    WorkerDecode,
+    /// The workflow.
+    WorkerInfer,
+    /// Encoding at the worker.
+    WorkerEncode,
+    /// From the first packet of a returned frame to its last.
+    Receive,
+    /// From the last packet to a decoded picture.
+    Decode,
+    /// From a decoded picture to its handler.
+    Deliver,
+    /// From capture to the handler.
+    Total,
+}
+
+impl Stage {
+    /// The name used in summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Capture => "capture",
+            Stage::Encode => "encode",
+            Stage::Send => "send",
+            Stage::Network => "network",
+            Stage::Worker => "worker",
+            Stage::WorkerQueue => "worker_queue",
+            Stage::WorkerDecode => "worker_decode",
+            Stage::WorkerInfer => "worker_infer",
+            Stage::WorkerEncode => "worker_encode",
+            Stage::Receive => "receive",
+            Stage::Decode => "decode",
+            Stage::Deliver => "deliver",
+            Stage::Total => "total",
+        }
+    }
+}
+
+/// Frames of a video track by how surely their result is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PairingCounts {
+    /// The worker said which result belongs to the frame.
+    pub exact: u64,
+    /// An original's timestamps were compared and fit.
+    pub nearest: u64,
+    /// No result came in time.
+    pub unpaired: u64,
+}
+
+/// What this side captured and sent on a video track. `captured == sent + sum(dropped)` once the session is over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct OutgoingStats {
+    /// Frames the source gave since the session started.
+    pub captured: u64,
+    /// Frames handed to the network.
+    pub sent: u64,
+    /// Of those, keyframes.
+    pub keyframes: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Frames not sent, by reason: `replaced` by a newer one, `no_room` on the network, `encoder` refused, `closed`.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// Bits per second the encoder works with at the moment.
+    pub bitrate: u32,
+}
+
 /// A snapshot of a session's figures.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
@@ -105,8 +193,17 @@ pub struct SessionStats {
     pub connect: Option<Duration>,
     /// From the ready source to the first delivered frame.
     pub first_frame: Option<Duration>,
-    /// Realtime only: from the arrival of a frame's message to its delivery.
+    /// From the capture of a frame to its delivery, for frames captured here (against an original it is an estimate);
+    /// otherwise, realtime only, from the arrival of a frame to its delivery.
     pub latency: Option<LatencySummary>,
+    /// The parts of a frame's way that could be measured, in the order of the way.
+    pub stages: Vec<(Stage, LatencySummary)>,
+    /// Frames of a video track by how they found their result.
+    pub pairing: PairingCounts,
+    /// Sources that send a track: what was captured and sent.
+    pub outgoing: Option<OutgoingStats>,
+    /// Sessions with a video track: packets, losses, repairs and estimates of its network side.
+    pub video: Option<VideoStats>,
     /// The upload.
     pub upload: UploadStats,
 }

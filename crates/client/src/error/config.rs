@@ -69,7 +69,13 @@ pub enum ConfigError {
         /// What is expected.
         reason: String,
     },
-    /// The URL of the video is not one that can be fetched.
+    /// The source cannot be used as described.
+    #[error("the source is not usable: {reason}")]
+    Source {
+        /// What is expected.
+        reason: String,
+    },
+    /// The URL of the source is not one that can be used.
     #[error(transparent)]
     Url(#[from] UrlPolicyError),
 }

@@ -120,6 +120,7 @@ impl SessionError {
         Some(match self {
             SessionError::Closed => return None,
             SessionError::Source(SourceError::Changed { .. }) => Step::Uploading,
+            SessionError::Source(SourceError::Broken { .. }) => Step::Streaming,
             SessionError::Source(_) => Step::Source,
             SessionError::Unreachable { .. } | SessionError::Silent { .. } => Step::Reaching,
             SessionError::Http(_)

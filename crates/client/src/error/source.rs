@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::UrlPolicyError;
 
-/// The video cannot be used. Found before anything connects, except for the last variant.
+/// The video cannot be used. Found before anything connects, except for the last two variants.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -101,6 +101,18 @@ pub enum SourceError {
         /// The folder or file.
         path: PathBuf,
         /// What the system said.
+        reason: String,
+    },
+    /// A camera or stream of this side cannot be opened.
+    #[error("{reason}")]
+    Live {
+        /// What was tried and what came back, without credentials.
+        reason: String,
+    },
+    /// A camera or stream of this side failed while it was sent, and could not be opened again in time.
+    #[error("the source failed in mid-stream: {reason}")]
+    Broken {
+        /// What happened, without credentials.
         reason: String,
     },
     /// The file changed while it was being sent.

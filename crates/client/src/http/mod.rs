@@ -6,6 +6,7 @@ mod refusal;
 
 use std::time::Duration;
 
+use framewire_protocol::signalling::Agreement;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ const LIVENESS_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) sdp: String,
+    /// Present when the worker is one of ours.
+    pub(crate) agreement: Option<Agreement>,
 }
 
 /// HTTP client for one session.
@@ -208,6 +211,7 @@ fn read_answer(bytes: &[u8]) -> Result<Answer, String> {
     match text("type") {
         Some("answer") => Ok(Answer {
             sdp: sdp.to_owned(),
+            agreement: value.get("framewire").and_then(Agreement::from_value),
         }),
         Some(other) => Err(format!(
             "its `type` is {:?}, not \"answer\"",

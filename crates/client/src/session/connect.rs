@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use framewire_protocol::session::Input;
-use framewire_transport::{Endpoint, EndpointConfig, IceServer, Offer, Peer, PeerConfig};
+use framewire_protocol::signalling::{Agreement, Feature};
+use framewire_transport::{
+    Direction, Endpoint, EndpointConfig, IceServer, Offer, Peer, PeerConfig, VideoConfig,
+    VideoTrack,
+};
 use tempfile::TempPath;
 
 use crate::client::ApiKeyTransport;
@@ -13,28 +17,35 @@ use crate::error::{SessionError, Step};
 use crate::http::{ApiUrl, Signalling};
 use crate::ice::{DEFAULT_STUN, IceConfig};
 use crate::platform;
+use crate::request::offered_agreement;
+use crate::session::live::Link;
+#[cfg(feature = "ffmpeg")]
+use crate::session::live::{self, LiveSource};
 use crate::session::shared::Shared;
 use crate::session::upload::Upload;
-use crate::source::{PreparedFile, VideoFileSource, fetch};
+use crate::source::{PreparedFile, Source, VideoFileSource, fetch};
 
 /// Label of the channel that carries results and control messages.
 pub(crate) const RESULTS: &str = "inference";
 /// Label of the channel that carries the file.
 pub(crate) const UPLOAD: &str = "video_upload";
 
+/// Batch: encoded frames that may wait for their decoder; beyond it frames would be lost up to a keyframe.
+const BATCH_FRAMES: usize = 600;
+
 /// What a start needs besides the shared state. Used up by it.
 pub(crate) struct Launch {
     pub(crate) api: ApiUrl,
     pub(crate) api_key: Option<String>,
     pub(crate) transport: ApiKeyTransport,
-    pub(crate) file: VideoFileSource,
+    pub(crate) source: Source,
 }
 
 impl std::fmt::Debug for Launch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Launch")
             .field("api", &self.api.shown())
-            .field("file", &self.file)
+            .field("source", &self.source)
             .finish_non_exhaustive()
     }
 }
@@ -42,7 +53,7 @@ impl std::fmt::Debug for Launch {
 /// A connection that is coming up.
 pub(crate) struct Connected {
     pub(crate) peer: Peer,
-    pub(crate) upload: Upload,
+    pub(crate) upload: Option<Upload>,
     pub(crate) signalling: Signalling,
     /// Deleted when the session is released.
     pub(crate) _temporary: Option<TempPath>,
@@ -57,11 +68,13 @@ pub(crate) async fn connect(
         api,
         api_key,
         transport,
-        file,
+        source,
     } = launch;
     let options = &shared.options;
-    let (upload, temporary) = prepare(shared, file).await?;
-    shared.upload.announce(upload.size);
+    let prepared = prepare(shared, source).await?;
+    if let Some(upload) = &prepared.upload {
+        shared.upload.announce(upload.size);
+    }
 
     shared.ledger(|ledger| ledger.begin(Instant::now()));
     shared.input(Input::Start);
@@ -81,10 +94,15 @@ pub(crate) async fn connect(
     let (offer, ()) = tokio::try_join!(gather, signalling.reach())?;
 
     shared.input(Input::OfferReady);
-    let body = shared
-        .plan
-        .body(api_key.as_deref(), transport, ice, offer.sdp());
+    let body = shared.plan.body(
+        api_key.as_deref(),
+        transport,
+        ice,
+        offer.sdp(),
+        prepared.fps,
+    );
     let answer = signalling.exchange(&body).await?;
+    let agreement = answer.agreement.clone();
     let shown = api.shown();
     let applied = blocking(Step::Signalling, move || {
         offer
@@ -95,16 +113,97 @@ pub(crate) async fn connect(
             })
     });
     let peer = applied.await?;
+    link(shared, &peer, agreement.as_ref(), &api)?;
     shared.input(Input::AnswerApplied);
     Ok(Connected {
         peer,
-        upload,
+        upload: prepared.upload,
         signalling,
-        _temporary: temporary,
+        _temporary: prepared.temporary,
     })
 }
 
-async fn prepare(
+/// Keeps what the answer means for video, and refuses one that leaves nothing to do.
+fn link(
+    shared: &Shared,
+    peer: &Peer,
+    agreement: Option<&Agreement>,
+    api: &ApiUrl,
+) -> Result<(), SessionError> {
+    let media = shared.plan.media;
+    let track = peer.video().filter(|_| media.uses_track());
+    let direction = track.as_ref().map(VideoTrack::direction);
+    if media.sends && !direction.is_some_and(Direction::can_send) {
+        return Err(SessionError::BadAnswer {
+            url: api.shown(),
+            reason: "it accepts no video from this side, or none in VP8 or H.264".into(),
+        });
+    }
+    let wanted = media.receives && !shared.plan.picture_names.is_empty();
+    if wanted && !direction.is_some_and(Direction::can_receive) {
+        tracing::warn!(
+            "the worker sends no video although pictures were asked for; only data will come"
+        );
+    }
+    let both = agreement.map(|theirs| offered_agreement().intersect(theirs));
+    shared.live.set_link(Link {
+        track,
+        ours: both.is_some(),
+        ledger: both.is_some_and(|both| both.has(Feature::Ledger)),
+    });
+    Ok(())
+}
+
+/// A source that is ready to be streamed.
+#[derive(Default)]
+struct Prepared {
+    upload: Option<Upload>,
+    temporary: Option<TempPath>,
+    /// What the source says about its rate.
+    fps: Option<f64>,
+}
+
+async fn prepare(shared: &Arc<Shared>, source: Source) -> Result<Prepared, SessionError> {
+    match source {
+        Source::File(file) => {
+            let (upload, temporary) = prepare_file(shared, file).await?;
+            Ok(Prepared {
+                upload: Some(upload),
+                temporary,
+                fps: None,
+            })
+        }
+        #[cfg(feature = "ffmpeg")]
+        Source::Camera(camera) => prepare_live(shared, LiveSource::Camera(camera)).await,
+        #[cfg(feature = "ffmpeg")]
+        Source::LocalStream(stream) => prepare_live(shared, LiveSource::Stream(stream)).await,
+        _ => Ok(Prepared::default()),
+    }
+}
+
+/// Opens a source of this side and begins to read it, so that what it gives later is fresh.
+#[cfg(feature = "ffmpeg")]
+async fn prepare_live(shared: &Arc<Shared>, source: LiveSource) -> Result<Prepared, SessionError> {
+    let (pool, interrupt) = (shared.pool.clone(), shared.live.interrupt.clone());
+    let opened = blocking(Step::Source, move || {
+        Ok(live::open(source, &pool, &interrupt)?)
+    })
+    .await?;
+    let fps = opened.declared_fps();
+    let body = move |shared: &Arc<Shared>| live::capture(shared, opened);
+    shared
+        .spawn("framewire-capture", body)
+        .map_err(|error| SessionError::Local {
+            step: Step::Source,
+            reason: error.to_string(),
+        })?;
+    Ok(Prepared {
+        fps,
+        ..Prepared::default()
+    })
+}
+
+async fn prepare_file(
     shared: &Shared,
     file: VideoFileSource,
 ) -> Result<(Upload, Option<TempPath>), SessionError> {
@@ -130,13 +229,18 @@ async fn prepare(
 
 async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Offer, SessionError> {
     let options = &shared.options;
-    let config = PeerConfig::default()
+    let mut config = PeerConfig::default()
         .with_channel(RESULTS)
-        .with_channel(UPLOAD)
         .with_ice_servers(servers)
         .with_gather_timeout(options.gather_timeout)
         .with_connect_timeout(options.connect_timeout)
         .with_lost_after(options.lost_after);
+    if shared.plan.uploads {
+        config = config.with_channel(UPLOAD);
+    }
+    if shared.plan.media.uses_track() {
+        config = config.with_video(video(shared));
+    }
     blocking(Step::Gathering, move || {
         let local = |reason: String| SessionError::Local {
             step: Step::Gathering,
@@ -147,6 +251,19 @@ async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Offer, Sessio
         endpoint.offer(config).map_err(|error| local(chain(&error)))
     })
     .await
+}
+
+fn video(shared: &Shared) -> VideoConfig {
+    let video = VideoConfig::default()
+        .with_send(shared.plan.media.sends)
+        .with_receive(shared.plan.media.receives)
+        .with_bitrate(shared.options.bitrate);
+    if shared.plan.realtime {
+        video
+    } else {
+        // Acknowledgements pace the worker; an original sends ahead until the first one reaches it.
+        video.with_max_frames(BATCH_FRAMES)
+    }
 }
 
 /// Servers for this side; with none configured, the default STUN server unless the worker is near.

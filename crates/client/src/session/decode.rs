@@ -36,6 +36,8 @@ pub(crate) struct Received {
     pub(crate) errors: Vec<String>,
     pub(crate) outputs: Option<Outputs>,
     pub(crate) arrived: Instant,
+    /// When its frame was captured, if that was here and frames do not come back on a track.
+    pub(crate) captured: Option<Instant>,
 }
 
 impl Job {
@@ -67,6 +69,7 @@ impl Job {
                 errors: message.errors.clone(),
                 outputs,
                 arrived: now,
+                captured: None,
             },
             picture,
         }

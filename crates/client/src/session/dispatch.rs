@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use framewire_protocol::pairing::Match;
 use framewire_protocol::session::FrameDrop;
 
 use crate::error::{SessionError, Step};
@@ -26,7 +27,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
             }),
         }
     }
-    shared.finish();
+    shared.producer_done();
 }
 
 fn deliver(shared: &Shared, done: Done) {
@@ -37,6 +38,7 @@ fn deliver(shared: &Shared, done: Done) {
         errors,
         outputs,
         arrived,
+        captured,
     } = result;
     let metadata = metadata.as_ref();
     shared.ledger(|ledger| ledger.result(errors.len()));
@@ -49,11 +51,13 @@ fn deliver(shared: &Shared, done: Done) {
                 frame,
                 metadata: metadata.cloned(),
                 data: predictions(shared, outputs.as_ref()),
+                pairing: Match::Exact,
+                captured: None,
             };
             shared.enqueue(QueuedFrame {
                 event,
                 ticket,
-                arrived,
+                ready: arrived,
             });
         }
         Some((ticket, Err(reason))) => {
@@ -61,8 +65,10 @@ fn deliver(shared: &Shared, done: Done) {
             tracing::warn!("the picture of frame {frame} was skipped: {reason}");
             shared.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
         }
+        // Its frame is on the track and counted there.
+        None if shared.live.frames_on_track() => {}
         None if shared.plan.picture_names.is_empty() => {
-            shared.ledger(|ledger| ledger.delivered(Instant::now(), None));
+            shared.ledger(|ledger| ledger.delivered(Instant::now(), captured));
         }
         None => shared.ledger(|ledger| ledger.dropped(DropReason::NoPicture, 1)),
     }
@@ -78,7 +84,8 @@ fn deliver(shared: &Shared, done: Done) {
     shared.control(|machine| machine.handlers_done(ticket));
 }
 
-fn predictions(shared: &Shared, outputs: Option<&Outputs>) -> Option<Json> {
+/// Model mode: what goes along with a frame.
+pub(crate) fn predictions(shared: &Shared, outputs: Option<&Outputs>) -> Option<Json> {
     let name = shared.plan.predictions.as_ref()?;
     outputs?
         .get(name)

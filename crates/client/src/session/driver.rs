@@ -57,6 +57,8 @@ impl Drop for Net<'_> {
         if !self.0.has_ended() {
             self.0.fail(broken());
         }
+        self.0.live.stop();
+        self.0.live.inbox().end();
         self.0.started(self.0.outcome());
         self.0.pipeline.end();
     }
@@ -65,6 +67,8 @@ impl Drop for Net<'_> {
 async fn session(shared: &Arc<Shared>, launch: Launch) {
     match guarded(shared, connect(shared, launch)).await {
         Ok(connected) => {
+            #[cfg(feature = "ffmpeg")]
+            shared.start_receiving();
             shared.started(Ok(()));
             Driver::new(shared, connected).run().await;
         }
@@ -137,7 +141,7 @@ impl<'a> Driver<'a> {
             shared,
             peer: Some(connected.peer),
             signalling: connected.signalling,
-            upload: Some(connected.upload),
+            upload: connected.upload,
             intake: Intake::new(shared),
             results: None,
             upload_channel: None,
@@ -159,6 +163,7 @@ impl<'a> Driver<'a> {
             self.intake.place_pending();
             if self.ended && !self.intake.is_blocked() {
                 self.shared.pipeline.end();
+                self.shared.live.inbox().end();
                 if self.released {
                     return;
                 }
@@ -243,6 +248,7 @@ impl<'a> Driver<'a> {
     fn release(&mut self) {
         self.released = true;
         self.upload = None;
+        self.shared.live.stop();
         if let Some(peer) = self.peer.take() {
             peer.close(Duration::ZERO);
             if !peer.wait_closed(Instant::now() + CLOSE_WAIT) {
@@ -302,6 +308,12 @@ impl<'a> Driver<'a> {
                 self.results = Some(channel.id());
                 self.shared.set_results_channel(channel);
                 self.shared.input(Input::ResultsOpen);
+                if !self.shared.plan.uploads {
+                    self.shared
+                        .ledger(|ledger| ledger.connected(Instant::now()));
+                }
+                #[cfg(feature = "ffmpeg")]
+                self.shared.start_sending();
             }
             UPLOAD if self.upload_channel.is_none() => {
                 self.upload_channel = Some(channel);

@@ -81,7 +81,9 @@ impl<'a> Intake<'a> {
                     Metadata::Unreadable => tracing::warn!("a result has unreadable metadata"),
                     Metadata::Absent => {}
                 }
-                let job = Job::new(body, &message, delivery, now);
+                let on_track = delivery.track_ticket();
+                let mut job = Job::new(body, &message, delivery, now);
+                shared.live_result(&mut job.result, on_track);
                 self.place(job, Job::weight(body));
             }
         }
@@ -125,6 +127,8 @@ impl<'a> Intake<'a> {
         let ticket = job.result.ticket;
         match job.picture {
             Some((frame, _)) => self.shared.drop_frame(frame, why, reason),
+            // Its frame is on the track and counted there.
+            None if self.shared.live.frames_on_track() => {}
             None => self.shared.ledger(|ledger| ledger.dropped(reason, 1)),
         }
         self.shared.control(|machine| machine.handlers_done(ticket));

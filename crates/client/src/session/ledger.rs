@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::session::stages::Stages;
 use crate::stats::{DropReason, FrameCounts, Histogram, SessionStats};
 
 /// How the books are closed.
@@ -31,6 +32,7 @@ pub(crate) struct Ledger {
     results: u64,
     errors: u64,
     latency: Histogram,
+    pub(crate) stages: Stages,
     closed: bool,
 }
 
@@ -65,8 +67,8 @@ impl Ledger {
         }
     }
 
-    /// A frame went to its consumer.
-    pub(crate) fn delivered(&mut self, now: Instant, arrived: Option<Instant>) {
+    /// A frame went to its consumer. `since`: what its latency is counted from.
+    pub(crate) fn delivered(&mut self, now: Instant, since: Option<Instant>) {
         if self.closed {
             return;
         }
@@ -77,8 +79,8 @@ impl Ledger {
             self.first_frame
                 .get_or_insert(now.saturating_duration_since(begun));
         }
-        if let Some(arrived) = arrived {
-            self.latency.record(now.saturating_duration_since(arrived));
+        if let Some(since) = since {
+            self.latency.record(now.saturating_duration_since(since));
         }
     }
 
@@ -106,7 +108,7 @@ impl Ledger {
         self.closed = true;
     }
 
-    /// Everything but uploads and handler panics.
+    /// Everything but uploads, tracks and handler panics.
     pub(crate) fn snapshot(&self, now: Instant) -> SessionStats {
         let until = self.ended.unwrap_or(now);
         let elapsed = self.begun.map_or(Duration::ZERO, |begun| {
@@ -132,6 +134,7 @@ impl Ledger {
             connect: self.connect,
             first_frame: self.first_frame,
             latency: self.latency.summary(),
+            stages: self.stages.summary(),
             ..SessionStats::default()
         }
     }

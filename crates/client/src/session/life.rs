@@ -10,6 +10,7 @@ use crate::error::SessionError;
 use crate::session::ledger::Closing;
 use crate::session::shared::{Shared, Start, lock};
 use crate::session::{EndKind, Ended, SessionState};
+use crate::stats::DropReason;
 
 impl Shared {
     pub(crate) fn session_state(&self) -> SessionState {
@@ -79,12 +80,12 @@ impl Shared {
             state.queued_bytes = 0;
             drop(state);
             lock(&self.ledger).close(Instant::now(), Closing::Closed);
-            self.control(|machine| {
-                for frame in left {
-                    machine.frame_dropped(frame.ticket, FrameDrop::Closed);
-                }
-                machine.handle(Instant::now(), Input::Close);
-            });
+            // The books are closed: this only settles what is owed for each frame.
+            for frame in left {
+                self.drop_frame(frame.ticket, FrameDrop::Closed, DropReason::Closed);
+            }
+            self.input(Input::Close);
+            self.live.stop();
             self.pipeline.shut();
             self.changed.notify_all();
             state = lock(&self.state);

@@ -9,9 +9,12 @@ mod handlers;
 mod intake;
 mod ledger;
 mod life;
+mod live;
+mod observer;
 mod pipeline;
 mod queue;
 mod shared;
+mod stages;
 mod upload;
 mod verdict;
 
@@ -21,6 +24,7 @@ use std::time::{Duration, Instant};
 use framewire_media::Frame;
 use framewire_protocol::FrameId;
 use framewire_protocol::message::VideoMetadata;
+use framewire_protocol::pairing::Match;
 use framewire_protocol::session::FrameTicket;
 
 use crate::client::ApiKeyTransport;
@@ -33,8 +37,11 @@ use crate::session::connect::Launch;
 use crate::session::life::{Started, closed_result};
 use crate::session::queue::Next;
 use crate::session::shared::Shared;
-use crate::source::VideoFileSource;
+use crate::source::Source;
 use crate::stats::SessionStats;
+
+pub(crate) use live::{FrameSlot, Put};
+pub use observer::Observer;
 
 /// Everything a session is made of before it starts.
 pub(crate) struct Blueprint {
@@ -43,7 +50,7 @@ pub(crate) struct Blueprint {
     pub(crate) transport: ApiKeyTransport,
     pub(crate) options: ClientOptions,
     pub(crate) plan: Plan,
-    pub(crate) file: VideoFileSource,
+    pub(crate) source: Source,
 }
 
 /// Where a session is in its life.
@@ -101,6 +108,12 @@ pub struct FrameEvent {
     pub metadata: Option<VideoMetadata>,
     /// Model mode: the predictions of this frame, exactly as received.
     pub data: Option<Json>,
+    /// How surely metadata and predictions belong to this picture. Frames that came inside a result are
+    /// [`Match::Exact`].
+    pub pairing: Match,
+    /// When the picture was captured, if that was on this side: `captured.elapsed()` is its age. Against an original worker
+    /// it is an estimate.
+    pub captured: Option<Instant>,
 }
 
 impl FrameEvent {
@@ -139,15 +152,19 @@ impl Session {
             transport,
             options,
             plan,
-            file,
+            source,
         } = blueprint;
+        let slot = match &source {
+            Source::Manual(manual) => manual.slot.clone(),
+            _ => Arc::default(),
+        };
         Session {
-            shared: Arc::new(Shared::new(plan, options)),
+            shared: Arc::new(Shared::new(plan, options, slot)),
             launch: Mutex::new(Some(Launch {
                 api,
                 api_key,
                 transport,
-                file,
+                source,
             })),
         }
     }
@@ -183,6 +200,19 @@ impl Session {
         self.shared.handlers.add_error(handler);
     }
 
+    /// Connects, if nothing did before; blocks until offer and answer are exchanged. [`run`](Self::run), [`wait`](Self::wait)
+    /// and [`frames`](Self::frames) do it themselves; this is for sources that want to be told when to begin, such as
+    /// [`ManualSource`](crate::ManualSource). Does not close the session.
+    ///
+    /// # Errors
+    /// The start failed, or the session was closed.
+    pub fn start(&self) -> Result<(), SessionError> {
+        match self.ensure_started(None)? {
+            Started::Yes => Ok(()),
+            Started::Closed | Started::Timeout => Err(SessionError::Closed),
+        }
+    }
+
     /// Streams until the end, calling frame handlers on this thread; blocks, and closes the session on every way out.
     ///
     /// When the session is closed meanwhile, at most the current frame is finished and the result is
@@ -193,11 +223,11 @@ impl Session {
     /// was closed before the call.
     pub fn run(&self) -> Result<Ended, SessionError> {
         let _closing = CloseOnExit(&self.shared);
-        if self.start(None)? == Started::Closed {
+        if self.ensure_started(None)? == Started::Closed {
             return closed_result(None);
         }
         loop {
-            match self.shared.next_frame(None) {
+            match self.shared.next_frame(None, true) {
                 Next::Frame(event, ticket) => {
                     self.shared.handlers.call_frame(&event);
                     self.shared.consumed(ticket);
@@ -216,7 +246,7 @@ impl Session {
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Ended, WaitError> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let late = || WaitError::Timeout(timeout.unwrap_or_default());
-        match self.start(deadline)? {
+        match self.ensure_started(deadline)? {
             Started::Yes => {}
             Started::Closed => return Ok(closed_result(None)?),
             Started::Timeout => return Err(late()),
@@ -226,7 +256,7 @@ impl Session {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(late());
             }
-            match self.shared.next_frame(deadline) {
+            match self.shared.next_frame(deadline, false) {
                 Next::Frame(_, ticket) => self.shared.consumed(ticket),
                 Next::End(result) => return Ok(result?),
                 Next::Timeout => return Err(late()),
@@ -275,12 +305,17 @@ impl Session {
         self.shared.session_state()
     }
 
+    /// A handle for the figures, to be read while another thread runs the session.
+    pub fn observer(&self) -> Observer {
+        Observer::new(&self.shared)
+    }
+
     /// A snapshot of the figures; cheap, at any time.
     pub fn stats(&self) -> SessionStats {
         self.shared.stats()
     }
 
-    fn start(&self, deadline: Option<Instant>) -> Result<Started, SessionError> {
+    fn ensure_started(&self, deadline: Option<Instant>) -> Result<Started, SessionError> {
         self.shared.ensure_started(deadline, || self.launch())
     }
 
@@ -300,6 +335,7 @@ impl Session {
         self.shared
             .spawn("framewire-dispatch", dispatch::run)
             .map_err(local)?;
+        self.shared.live.open(!self.shared.plan.realtime);
         for _ in 0..DECODERS {
             let decode = |shared: &Arc<Shared>| shared.pipeline.work(|job| job.work(&shared.pool));
             self.shared
@@ -372,14 +408,14 @@ impl Iterator for Frames<'_> {
             return None;
         }
         if !self.started {
-            match self.session.start(None) {
+            match self.session.ensure_started(None) {
                 Ok(Started::Yes) => self.started = true,
                 Ok(_) => return self.end(None),
                 Err(error) => return self.end(Some(error)),
             }
         }
         loop {
-            match self.session.shared.next_frame(None) {
+            match self.session.shared.next_frame(None, true) {
                 Next::Frame(event, ticket) => {
                     self.in_hand = Some(ticket);
                     return Some(Ok(event));

@@ -10,16 +10,17 @@ use framewire_protocol::session::{FrameDrop, FrameTicket};
 use crate::error::SessionError;
 use crate::session::ledger::Closing;
 use crate::session::life::closed_result;
-use crate::session::shared::{Shared, lock};
+use crate::session::shared::{Shared, State, lock};
 use crate::session::{Ended, FrameEvent};
-use crate::stats::DropReason;
+use crate::stats::{DropReason, Stage};
 
 /// A frame on its way to a consumer.
 #[derive(Debug)]
 pub(crate) struct QueuedFrame {
     pub(crate) event: FrameEvent,
     pub(crate) ticket: FrameTicket,
-    pub(crate) arrived: Instant,
+    /// When it could have been delivered: its result arrived, or it was decoded.
+    pub(crate) ready: Instant,
 }
 
 impl QueuedFrame {
@@ -83,7 +84,11 @@ impl Shared {
         if let Some(frame) = refused {
             self.drop_frame(frame.ticket, FrameDrop::Closed, DropReason::Closed);
         }
-        for frame in overflow {
+        self.overtaken(overflow);
+    }
+
+    fn overtaken(&self, frames: Vec<QueuedFrame>) {
+        for frame in frames {
             self.drop_frame(
                 frame.ticket,
                 FrameDrop::Overflow,
@@ -102,20 +107,25 @@ impl Shared {
         self.control(|machine| machine.frame_consumed(ticket));
     }
 
-    /// Takes the next frame or the end; frames received before the end come first.
-    pub(crate) fn next_frame(&self, deadline: Option<Instant>) -> Next {
+    /// Takes the next frame or the end; frames received before the end come first. Without `pictures` the caller throws
+    /// them away, so they are not converted.
+    pub(crate) fn next_frame(&self, deadline: Option<Instant>, pictures: bool) -> Next {
         let mut state = lock(&self.state);
         loop {
             if state.closed {
                 return Next::End(closed_result(state.ended.as_ref()));
             }
-            if let Pop::Item(frame) = state.queue.pop() {
-                state.queued_bytes -= frame.bytes();
+            if let Some((frame, aged)) = self.pop(&mut state) {
                 drop(state);
                 self.changed.notify_all();
-                let arrived = self.plan.realtime.then_some(frame.arrived);
-                lock(&self.ledger).delivered(Instant::now(), arrived);
-                return Next::Frame(frame.event, frame.ticket);
+                self.overtaken(aged);
+                match self.hand_over(frame, pictures) {
+                    Some(next) => return next,
+                    None => {
+                        state = lock(&self.state);
+                        continue;
+                    }
+                }
             }
             if let Some(result) = &state.ended {
                 let result = result.clone();
@@ -130,8 +140,70 @@ impl Shared {
         }
     }
 
+    /// The next frame, and those that waited too long beside newer ones.
+    fn pop(&self, state: &mut State) -> Option<(QueuedFrame, Vec<QueuedFrame>)> {
+        let mut aged = Vec::new();
+        let fresh = self.plan.realtime && self.live.frames_on_track();
+        loop {
+            let Pop::Item(frame) = state.queue.pop() else {
+                // What was taken off last had no newer one behind it.
+                return aged.pop().map(|frame| (frame, aged));
+            };
+            state.queued_bytes -= frame.bytes();
+            if fresh && frame.ready.elapsed() > self.options.max_frame_age {
+                aged.push(frame);
+            } else {
+                return Some((frame, aged));
+            }
+        }
+    }
+
+    /// Writes the delivery into the books. `None`: the picture could not be made.
+    fn hand_over(&self, frame: QueuedFrame, pictures: bool) -> Option<Next> {
+        let QueuedFrame {
+            mut event,
+            ticket,
+            ready,
+        } = frame;
+        if pictures {
+            match event.frame.to_bgr(&self.pool) {
+                Ok(bgr) => event.frame = bgr,
+                Err(error) => {
+                    tracing::warn!("a frame was skipped: {error}");
+                    self.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
+                    return None;
+                }
+            }
+        }
+        let now = Instant::now();
+        let since = event
+            .captured
+            .or_else(|| self.plan.realtime.then_some(ready));
+        let mut ledger = lock(&self.ledger);
+        ledger.delivered(now, since);
+        if self.live.frames_on_track() {
+            ledger.stages.span(Stage::Deliver, ready, now);
+        }
+        if let Some(captured) = event.captured {
+            ledger.stages.span(Stage::Total, captured, now);
+        }
+        drop(ledger);
+        Some(Next::Frame(event, ticket))
+    }
+
+    /// A thread that hands out frames has handed out everything. After the last one consumers may see the end.
+    pub(crate) fn producer_done(&self) {
+        let mut state = lock(&self.state);
+        state.producers -= 1;
+        let last = state.producers == 0;
+        drop(state);
+        if last {
+            self.finish();
+        }
+    }
+
     /// Everything received was dispatched: consumers may see the end now.
-    pub(crate) fn finish(&self) {
+    fn finish(&self) {
         let result = self.verdict();
         let mut state = lock(&self.state);
         state.ended.get_or_insert(result);

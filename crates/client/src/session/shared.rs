@@ -2,7 +2,7 @@
 //! Not here: the threads themselves. No lock is held while user code runs.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
 
@@ -17,15 +17,19 @@ use tokio::sync::Notify;
 use crate::error::SessionError;
 use crate::options::ClientOptions;
 use crate::request::Plan;
-use crate::session::Ended;
 use crate::session::decode::{Done, Job};
 use crate::session::handlers::Handlers;
 use crate::session::ledger::Ledger;
+use crate::session::live::{FrameSlot, Live};
 use crate::session::pipeline::{Limits, Pipeline};
 use crate::session::queue::QueuedFrame;
 use crate::session::upload::UploadMeter;
 use crate::session::verdict::verdict;
+use crate::session::{EndKind, Ended};
 use crate::stats::SessionStats;
+
+/// Realtime on a track: frames that may wait for a consumer that is held up for a moment. Their age is bounded besides.
+const LIVE_FRAMES: usize = 4;
 
 /// Decoded pictures kept ahead of the dispatcher, beside the frame queue.
 const DECODED_AHEAD: usize = 2;
@@ -50,6 +54,8 @@ pub(super) struct State {
     pub(super) threads: Vec<ThreadId>,
     /// Spawned and not yet finished.
     pub(super) alive: usize,
+    /// Threads that still hand out frames.
+    pub(super) producers: usize,
 }
 
 /// The protocol machine and what it asks the session thread to do.
@@ -59,6 +65,8 @@ struct Control {
     agenda: VecDeque<Output>,
     /// The typed reason of the first failure.
     failure: Option<SessionError>,
+    /// Closed by the end of our own source and not by the user.
+    complete: bool,
     early_ack: Option<String>,
     /// When the session thread will look at the machine by itself.
     wake: Option<Instant>,
@@ -78,13 +86,14 @@ pub(crate) struct Shared {
     pub(crate) pipeline: Pipeline<Job, Done>,
     pub(crate) handlers: Handlers,
     pub(crate) upload: UploadMeter,
+    pub(crate) live: Live,
     pub(crate) pool: FramePool,
     pub(crate) plan: Plan,
     pub(crate) options: ClientOptions,
 }
 
 impl Shared {
-    pub(crate) fn new(plan: Plan, options: ClientOptions) -> Self {
+    pub(crate) fn new(plan: Plan, options: ClientOptions, slot: Arc<FrameSlot>) -> Self {
         let limits = machine::StepLimits::default()
             // The client's own deadlines come first and give better errors; these are the net below.
             .with(
@@ -96,11 +105,28 @@ impl Shared {
             .with(machine::Step::Opening, options.connect_timeout)
             .with(machine::Step::Uploading, options.upload_stall_timeout)
             .with(machine::Step::FirstResult, options.initial_frame_timeout);
-        let config = machine::SessionConfig::new(plan.realtime)
-            .with_frame_outputs(plan.picture_names.clone())
-            .with_upload()
+        let mut config = machine::SessionConfig::new(plan.realtime)
+            .with_frame_outputs(plan.pictures_in_results().to_vec())
             .with_limits(limits)
             .with_lost_after(options.lost_after);
+        if plan.uploads {
+            config = config.with_upload();
+        }
+        if plan.media.sends {
+            let drain = machine::DrainLimits::new(
+                options.drain_timeout,
+                options.initial_frame_timeout.max(options.drain_timeout),
+            );
+            config = config.with_track_source().with_drain(drain);
+        }
+        if plan.media.receives {
+            config = config.with_track_frames();
+        }
+        let capacity = if plan.realtime && plan.media.receives {
+            options.frame_queue.min(LIVE_FRAMES)
+        } else {
+            options.frame_queue
+        };
         let policy = if plan.realtime {
             QueuePolicy::NewestWins
         } else {
@@ -116,16 +142,19 @@ impl Shared {
                 start: Start::Not,
                 closed: false,
                 ended: None,
-                queue: DeliveryQueue::new(options.frame_queue, policy),
+                queue: DeliveryQueue::new(capacity, policy),
                 queued_bytes: 0,
                 threads: Vec::new(),
                 alive: 0,
+                // The dispatcher.
+                producers: 1,
             }),
             changed: Condvar::new(),
             control: Mutex::new(Control {
                 machine: machine::Session::new(config),
                 agenda: VecDeque::new(),
                 failure: None,
+                complete: false,
                 early_ack: None,
                 wake: None,
             }),
@@ -135,6 +164,7 @@ impl Shared {
             pipeline: Pipeline::new(pipeline),
             handlers: Handlers::default(),
             upload: UploadMeter::default(),
+            live: Live::new(slot),
             pool: FramePool::default(),
             plan,
             options,
@@ -151,6 +181,35 @@ impl Shared {
 
     pub(crate) fn input(&self, input: Input) {
         self.control(|machine| machine.handle(Instant::now(), input));
+    }
+
+    /// The source of this side has ended, well or with an error; what was sent is still waited for.
+    pub(crate) fn source_ended(&self, error: Option<SessionError>) {
+        let mut control = lock(&self.control);
+        let text = error.as_ref().map(ToString::to_string);
+        if let Some(error) = error {
+            control.failure.get_or_insert(error);
+        }
+        let ended = Input::SourceEnded { error: text };
+        control.machine.handle(Instant::now(), ended);
+        self.follow(&mut control);
+    }
+
+    /// The source ended and everything that was sent has come back: no need to wait for more.
+    pub(crate) fn drained(&self) {
+        let mut control = lock(&self.control);
+        if control.machine.end().is_some() {
+            return;
+        }
+        let input = match &control.failure {
+            Some(error) => Input::Failed(error.to_string()),
+            None => {
+                control.complete = true;
+                Input::Close
+            }
+        };
+        control.machine.handle(Instant::now(), input);
+        self.follow(&mut control);
     }
 
     /// Ends the session with this error, unless it ended before.
@@ -227,7 +286,13 @@ impl Shared {
     /// How the session ended, by the machine.
     pub(crate) fn verdict(&self) -> Result<Ended, SessionError> {
         let control = lock(&self.control);
-        verdict(control.machine.end(), control.failure.as_ref())
+        match control.machine.end() {
+            Some(machine::End::Closed) if control.complete => Ok(Ended {
+                kind: EndKind::Complete,
+                termination_reason: None,
+            }),
+            end => verdict(end, control.failure.as_ref()),
+        }
     }
 
     pub(crate) fn ledger<T>(&self, write: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -239,6 +304,7 @@ impl Shared {
         let mut stats = lock(&self.ledger).snapshot(now);
         stats.handler_panics = self.handlers.panics();
         stats.upload = self.upload.snapshot(now);
+        self.live.fill(&mut stats, self.plan.media.sends);
         stats
     }
 

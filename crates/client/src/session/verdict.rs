@@ -31,13 +31,15 @@ pub(crate) fn verdict(
             errors: errors.clone(),
             termination_reason: reason.clone(),
         }),
-        Some(End::Failed { .. }) if failure.is_some() => {
+        Some(End::Failed { .. } | End::SourceFailed { .. }) if failure.is_some() => {
             Err(failure.cloned().unwrap_or(SessionError::Closed))
         }
-        Some(End::Failed { step, message }) => Err(SessionError::Transport {
-            step: step_of(*step),
-            reason: message.clone(),
-        }),
+        Some(End::Failed { step, message } | End::SourceFailed { step, message }) => {
+            Err(SessionError::Transport {
+                step: step_of(*step),
+                reason: message.clone(),
+            })
+        }
         Some(End::TimedOut { step, limit }) => Err(SessionError::Timeout {
             step: step_of(*step),
             after: *limit,

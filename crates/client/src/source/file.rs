@@ -21,6 +21,7 @@ pub struct VideoFileSource {
     pub(crate) location: String,
     pub(crate) on_upload_progress: Option<ProgressCallback>,
     pub(crate) realtime_processing: bool,
+    pub(crate) track_frames: bool,
     pub(crate) use_cache: bool,
 }
 
@@ -34,6 +35,7 @@ impl std::fmt::Debug for VideoFileSource {
         f.debug_struct("VideoFileSource")
             .field("location", &shown)
             .field("realtime_processing", &self.realtime_processing)
+            .field("track_frames", &self.track_frames)
             .field("use_cache", &self.use_cache)
             .finish_non_exhaustive()
     }
@@ -48,6 +50,7 @@ impl VideoFileSource {
             location: path_or_url.into(),
             on_upload_progress: None,
             realtime_processing: false,
+            track_frames: false,
             use_cache: true,
         }
     }
@@ -55,6 +58,13 @@ impl VideoFileSource {
     /// Plays the file at its own speed and drops late frames (`true`), or processes every frame (`false`, default).
     pub fn realtime_processing(mut self, realtime: bool) -> Self {
         self.realtime_processing = realtime;
+        self
+    }
+
+    /// Lets the pictures come back on a video track (`true`) or as JPEG inside the results (`false`, default). The track
+    /// needs a fraction of the bytes and loses some quality; JPEG is the choice for a lossless channel.
+    pub fn track_frames(mut self, track: bool) -> Self {
+        self.track_frames = track;
         self
     }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 mod content;
+pub(crate) mod echo;
 mod worker;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,12 +12,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use framewire::{Client, ClientOptions, Session, StreamConfig, VideoFileSource, Workflow};
-use framewire_transport::{Endpoint, EndpointConfig, Peer, PeerConfig};
+use framewire::{Client, ClientOptions, Session, Source, StreamConfig, VideoFileSource, Workflow};
+use framewire_transport::{Endpoint, EndpointConfig, Peer, PeerConfig, VideoConfig};
 use serde_json::{Value, json};
 
 #[allow(unused_imports)] // each test file uses its part
 pub(crate) use content::{clip, long_file, picture, result, scratch, shade};
+#[allow(unused_imports)] // each test file uses its part
+pub(crate) use echo::{Echo, Habits};
 pub(crate) use worker::Worker;
 
 /// Nothing in these tests takes this long unless it hangs.
@@ -26,6 +29,8 @@ pub(crate) const GUARD: Duration = Duration::from_secs(30);
 pub(crate) enum Reply {
     /// Connect and run the script.
     Connect(Box<dyn FnOnce(Worker) + Send>),
+    /// The same with this for video, and as a worker of ours (`true`) or an original.
+    Video(VideoConfig, bool, Box<dyn FnOnce(Worker) + Send>),
     /// Answer with status and body, `application/json` or not.
     Answer(u16, String),
     /// Answer the offer, then vanish before the first packet.
@@ -77,6 +82,19 @@ impl FakeWorker {
         FakeWorker::start(Reply::Connect(Box::new(script)))
     }
 
+    /// A worker of ours that sends video back, and what a test says besides.
+    pub(crate) fn echoing(
+        habits: Habits,
+        script: impl FnOnce(Echo) + Send + 'static,
+    ) -> FakeWorker {
+        let ours = habits.ledger;
+        FakeWorker::start(Reply::Video(
+            VideoConfig::default().with_send(habits.pictures),
+            ours,
+            Box::new(move |worker| script(Echo::new(worker, habits))),
+        ))
+    }
+
     /// A session on this worker: one picture output `image`, batch mode.
     pub(crate) fn session(&self) -> Session {
         self.session_with(
@@ -88,7 +106,7 @@ impl FakeWorker {
 
     pub(crate) fn session_with(
         &self,
-        source: VideoFileSource,
+        source: impl Into<Source>,
         config: StreamConfig,
         options: ClientOptions,
     ) -> Session {
@@ -140,13 +158,20 @@ fn serve(
         let _ = requests.send(body.clone());
         match reply.take() {
             Some(Reply::Connect(script)) => {
-                let (endpoint, peer, answer) = answer(&body);
+                let (endpoint, peer, answer) = answer(&body, PeerConfig::default(), false);
+                let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));
+                let _ = scripts.send(script);
+                respond(&mut stream, 200, &answer);
+            }
+            Some(Reply::Video(video, ours, script)) => {
+                let config = PeerConfig::default().with_video(video);
+                let (endpoint, peer, answer) = answer(&body, config, ours);
                 let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));
                 let _ = scripts.send(script);
                 respond(&mut stream, 200, &answer);
             }
             Some(Reply::Vanish) => {
-                let (endpoint, _peer, answer) = answer(&body);
+                let (endpoint, _peer, answer) = answer(&body, PeerConfig::default(), false);
                 endpoint.shutdown(Duration::ZERO);
                 respond(&mut stream, 200, &answer);
             }
@@ -156,11 +181,14 @@ fn serve(
     }
 }
 
-fn answer(request: &Value) -> (Endpoint, Peer, String) {
+fn answer(request: &Value, config: PeerConfig, ours: bool) -> (Endpoint, Peer, String) {
     let endpoint = Endpoint::bind(EndpointConfig::default()).unwrap();
     let offer = request["webrtc_offer"]["sdp"].as_str().unwrap();
-    let (peer, sdp) = endpoint.answer(offer, PeerConfig::default()).unwrap();
-    let answer = json!({"status": "success", "sdp": sdp, "type": "answer"});
+    let (peer, sdp) = endpoint.answer(offer, config).unwrap();
+    let mut answer = json!({"status": "success", "sdp": sdp, "type": "answer"});
+    if ours {
+        answer["framewire"] = echo::agreement();
+    }
     (endpoint, peer, answer.to_string())
 }
 

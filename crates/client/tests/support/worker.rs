@@ -60,6 +60,11 @@ impl Worker {
         });
     }
 
+    /// Whether results can be sent.
+    pub(crate) fn has_results(&self) -> bool {
+        self.inference.is_some()
+    }
+
     /// Waits for the whole file and returns its bytes.
     pub(crate) fn receive_file(&mut self) -> Vec<u8> {
         self.until("the whole file", |worker| {
