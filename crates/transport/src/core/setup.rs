@@ -207,12 +207,23 @@ impl PeerCore {
         answerer: (&PeerConfig, &Local),
         tamper: impl FnOnce(&str) -> String,
     ) -> Result<(PeerCore, PeerCore), AnswerError> {
+        PeerCore::pair_through(now, offerer, answerer, str::to_owned, tamper)
+    }
+
+    /// The same, with offer and answer changed on their way.
+    pub fn pair_through(
+        now: Instant,
+        offerer: (&PeerConfig, &Local),
+        answerer: (&PeerConfig, &Local),
+        offered: impl FnOnce(&str) -> String,
+        answered: impl FnOnce(&str) -> String,
+    ) -> Result<(PeerCore, PeerCore), AnswerError> {
         let (offer, sdp) = OfferCore::new(now, PeerId(0), offerer.0, offerer.1)
             .map_err(|e| SdpError::Refused(e.to_string()))?;
-        let remote = RemoteDescription::parse(&sdp, Role::Offer)?;
+        let remote = RemoteDescription::parse(&offered(&sdp), Role::Offer)?;
         let (answerer, sdp) =
             PeerCore::answer(now, PeerId(1), answerer.0, answerer.1, remote, &[])?;
-        let remote = RemoteDescription::parse(&tamper(&sdp), Role::Answer)?;
+        let remote = RemoteDescription::parse(&answered(&sdp), Role::Answer)?;
         Ok((offer.accept(now, remote, &[])?, answerer))
     }
 }

@@ -88,15 +88,12 @@ impl Assembler {
         self.wait = (ASKING + rtt * 3).clamp(MIN_WAIT, MAX_WAIT);
     }
 
-    /// Whether the peer should be asked for a keyframe: nothing else helps, or the missing packet has been asked for
-    /// so often that it will probably not come. Not while one is arriving.
+    /// Whether the peer should be asked for a keyframe: nothing else helps and none is arriving, or the missing
+    /// packet has been asked for so often that it will probably not come.
     pub(crate) fn wants_keyframe(&self, now: Instant) -> bool {
-        let doubtful = self.doubtful.is_some_and(|at| now >= at);
-        (self.broken || doubtful)
-            && !self
-                .packets
-                .values()
-                .any(|p| packet::is_key(p.codec, &p.payload))
+        let arriving = |p: &Packet| packet::is_key(p.codec, &p.payload);
+        self.doubtful.is_some_and(|at| now >= at)
+            || (self.broken && !self.packets.values().any(arriving))
     }
 
     /// When `poll` must be called even if no packet comes.

@@ -15,7 +15,7 @@ pub(crate) use assembler::{Assembler, Packet};
 pub use config::{BitrateLimits, Direction, InvalidBitrates, VideoCodec, VideoConfig};
 pub use frame::{IncomingFrame, OutgoingFrame};
 pub(crate) use packet::{Packetizer, is_key};
-pub(crate) use remb::{Arrival, Estimator};
+pub(crate) use remb::{Arrival, Estimator, LOST_RATE};
 pub use stats::VideoStats;
 pub(crate) use track::TrackShared;
 pub use track::{VideoSendError, VideoTrack};

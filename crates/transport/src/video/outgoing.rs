@@ -87,6 +87,10 @@ impl FrameSender {
         state.life == Life::Open && state.frames.len() < 2 && state.wait() <= self.max_wait
     }
 
+    pub(crate) fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
     /// How long what waits takes to leave.
     pub(crate) fn wait(&self) -> Duration {
         self.lock().wait()

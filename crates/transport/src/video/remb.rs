@@ -26,11 +26,12 @@ const CLEAR: f64 = 0.020;
 /// Rates are measured over the first; over the second while a queue stands, when every packet shows the capacity.
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 const CAPACITY_WINDOW: Duration = Duration::from_millis(300);
-/// Share of packets lost that is tolerated, and above which only what arrives is asked for.
-const LOSS: f64 = 0.1;
+/// Share of packets lost above which the network plainly carries only what arrives.
 const HEAVY_LOSS: f64 = 0.3;
-/// Loss without a queue does not take the estimate below this share of the start: it may have nothing to do with us.
-const LOSS_REST: f64 = 0.33;
+/// At most so many bits a second may be lost: each lost packet is a picture that waits for its repair, or a freeze.
+pub(crate) const LOST_RATE: f64 = 125_000.0;
+/// Less loss than this changes nothing.
+const SOME_LOSS: f64 = 0.01;
 /// A packet that comes this much after later ones, without a send time to tell, was lost and repaired.
 const REPAIRED_AFTER: Duration = Duration::from_millis(60);
 /// Packets remembered, by time and at most.
@@ -62,6 +63,8 @@ pub(crate) struct Estimator {
     expected: u64,
     repaired: u64,
     loss_since: Option<Instant>,
+    /// What the loss allows, bit/s.
+    bearable: f64,
     /// What came through while a queue stood.
     capacity: Option<f64>,
     draining: bool,
@@ -90,6 +93,7 @@ impl Estimator {
             expected: 0,
             repaired: 0,
             loss_since: None,
+            bearable: f64::INFINITY,
             capacity: None,
             draining: false,
             looked: None,
@@ -206,11 +210,18 @@ impl Estimator {
         let loss = self.take_loss(now);
         if queue > OVERUSE {
             self.decrease(now, queue);
-        } else if let Some(loss) = loss.filter(|loss| *loss > LOSS) {
-            self.lose(now, loss);
         } else if queue < CLEAR {
             self.increase(now, passed);
         }
+        if let Some(loss) = loss {
+            self.bearable = LOST_RATE / loss.max(SOME_LOSS);
+            if loss > HEAVY_LOSS {
+                let arrived = self.rate(now, RATE_WINDOW);
+                self.capacity = Some(arrived);
+                self.estimate = self.estimate.min(arrived);
+            }
+        }
+        self.estimate = self.estimate.min(self.bearable);
         let (floor, ceiling) = (f64::from(self.limits.floor), f64::from(self.limits.ceiling));
         self.estimate = self.estimate.clamp(floor, ceiling);
     }
@@ -230,17 +241,6 @@ impl Estimator {
         let capacity = self.capacity.unwrap_or(capacity);
         self.estimate = self.estimate.min(capacity * share);
         self.draining = true;
-    }
-
-    fn lose(&mut self, now: Instant, loss: f64) {
-        let arrived = self.rate(now, RATE_WINDOW);
-        if loss > HEAVY_LOSS {
-            self.capacity = Some(arrived);
-            self.estimate = self.estimate.min(arrived);
-        } else {
-            let rest = self.estimate.min(f64::from(self.limits.start) * LOSS_REST);
-            self.estimate = (self.estimate * (1.0 - loss / 2.0)).max(rest);
-        }
     }
 
     fn increase(&mut self, now: Instant, passed: f64) {
@@ -425,9 +425,32 @@ mod tests {
     }
 
     #[test]
-    fn scattered_loss_slows_the_sender_but_does_not_stop_it() {
-        let mut path = Path::new(true);
-        let (rate, _) = path.seconds(100e6, 5, |seq| seq % 20 == 0);
-        assert_eq!(rate, 4e6, "5 %");
+    fn the_more_is_lost_the_less_is_asked_for_but_scattered_loss_never_starves_the_sender() {
+        let rate = |every: u64| Path::new(true).seconds(100e6, 20, |seq| seq % every == 0).0;
+        assert_eq!(rate(1_000), 4e6);
+        // Repairs tell of the loss; this sender makes none, so nothing is known of it.
+        let mut estimator = Estimator::new(BitrateLimits::default());
+        let start = Instant::now();
+        for n in 0..4_000u64 {
+            let at = start + 5 * MS * n as u32;
+            let arrival = |at: Instant, seq| Arrival {
+                at,
+                sent: Some((at - start).as_secs_f64()),
+                rtp_time: 0,
+                seq,
+                bytes: 1_100,
+            };
+            if n % 10 != 0 {
+                estimator.packet(arrival(at, n));
+            } else if n > 10 {
+                estimator.packet(arrival(at, n - 10));
+            }
+            estimator.poll(at);
+        }
+        assert!(
+            (1.0e6..1.5e6).contains(&estimator.estimate),
+            "{}",
+            estimator.estimate
+        );
     }
 }

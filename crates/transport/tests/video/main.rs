@@ -1,6 +1,9 @@
 //! Video on peer connections: over loopback sockets, and over a virtual network with virtual time.
 
+mod faults;
 mod frames;
 mod loopback;
+mod negotiation;
 mod net;
 mod networks;
+mod remb;

@@ -16,7 +16,7 @@ use crate::frames::{encoded, number};
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const FRAME: Duration = Duration::from_micros(33_333);
 /// How much larger a keyframe is than the frames between.
-const KEYFRAME: usize = 5;
+const KEYFRAME: usize = 4;
 
 /// Sends a frame every 33 ms at the rate the track asks for, as an encoder would.
 pub(crate) struct Camera {
@@ -224,19 +224,25 @@ pub(crate) fn connected(seed: u64, link: Link, left: PeerConfig, right: PeerConf
     tampered(seed, link, left, right, str::to_owned)
 }
 
-/// The same, with the answer changed on its way.
+/// The same, with both descriptions changed on their way.
 pub(crate) fn tampered(
     seed: u64,
     link: Link,
     left: PeerConfig,
     right: PeerConfig,
-    tamper: impl FnOnce(&str) -> String,
+    tamper: impl Fn(&str) -> String,
 ) -> Net {
     let start = Instant::now();
     let local = |n| Local::new(vec![SocketAddr::from(([10, 0, 0, n], 1111))]);
     let left = left.with_channel("inference");
-    let (l, r) = PeerCore::pair(start, (&left, &local(1)), (&right, &local(2)), tamper)
-        .expect("descriptions");
+    let (l, r) = PeerCore::pair_through(
+        start,
+        (&left, &local(1)),
+        (&right, &local(2)),
+        &tamper,
+        &tamper,
+    )
+    .expect("descriptions");
     let clean = Link::default().with_delay(link.delay);
     let (l, r) = (Peer::new(l, start), Peer::new(r, start));
     let mut net = Simulation::starting_at(start, seed, clean, l, r);

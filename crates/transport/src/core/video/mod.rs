@@ -46,8 +46,11 @@ pub(super) struct Video {
     source: Option<Ssrc>,
     /// The engine's pacer was set to this, bit/s.
     rate: u64,
-    /// Share of packets lost on their way to the peer, over the last second.
-    loss: f32,
+    /// The pacer is taken away for a while.
+    unpaced: bool,
+    /// Share of packets lost on their way to the peer, over the last second and over the last few.
+    loss: f64,
+    usual_loss: f64,
     /// After heavy loss: no more than this, bit/s, and not changed before then.
     guard: Option<(f64, Instant)>,
     /// The last keyframe left the encoder then.
@@ -109,7 +112,9 @@ impl Video {
             turned: None,
             source: None,
             rate,
+            unpaced: false,
             loss: 0.0,
+            usual_loss: 0.0,
             guard: None,
             keyframe_at: None,
             next_request: None,

@@ -10,6 +10,7 @@ use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
 
 use super::super::{PeerCore, Sink};
 use crate::stats::add;
+use crate::video::LOST_RATE;
 
 /// How often the engine counts.
 pub(super) const STATS_INTERVAL: Duration = Duration::from_millis(250);
@@ -29,6 +30,10 @@ const PAYLOAD_SHARE: f64 = 0.95;
 const AT_ONCE: Duration = Duration::from_micros(10);
 /// Below this many times the floor the pacer is not used: it would hold back what the floor promises.
 const UNPACED_BELOW: f64 = 1.5;
+/// Nor when what it holds would take this many times the allowed wait: the estimate fell after it was given much.
+const UNPACED_WAIT: u32 = 2;
+/// What the loss of a quarter of a second counts against what was before.
+const LOSS_SMOOTHING: f64 = 0.25;
 /// The loss the encoder makes room for; beyond it repairs no longer help.
 const MAX_LOSS: f64 = 0.4;
 /// Beyond this loss the network plainly carries less than is sent: the encoder gets what arrives, before the engine's
@@ -135,21 +140,29 @@ impl PeerCore {
         }
     }
 
+    /// Notes what the engine still holds, and takes its pacer away when that would make frames late.
     pub(super) fn measure_backlog(&mut self) {
-        let Some(video) = &self.video else {
+        let Some(video) = &mut self.video else {
             return;
         };
         if !video.track.direction.can_send() {
             return;
         }
         let mut api = self.rtc.direct_api();
-        let queued = api
-            .stream_tx_by_mid(video.mid, None)
-            .and_then(|s| Some(s.queue_info()?.byte_size()));
-        video
-            .track
-            .outgoing
-            .set_engine(queued.unwrap_or(0), video.rate);
+        let Some(stream) = api.stream_tx_by_mid(video.mid, None) else {
+            return;
+        };
+        let queued = stream.queue_info().map_or(0, |info| info.byte_size());
+        let outgoing = &video.track.outgoing;
+        outgoing.set_engine(queued, video.rate);
+        let slow = f64::from(video.track.limits.floor) * UNPACED_BELOW;
+        let unpaced = (video.rate as f64) < slow
+            || outgoing.wait() > outgoing.max_wait() * UNPACED_WAIT
+            || (video.unpaced && queued > 0);
+        if video.unpaced != unpaced {
+            video.unpaced = unpaced;
+            stream.set_unpaced(unpaced);
+        }
     }
 
     pub(in crate::core) fn bitrate_event(&mut self, kind: BweKind) {
@@ -162,13 +175,8 @@ impl PeerCore {
                 let estimate = estimate.as_f64();
                 let known = estimate.min(f64::from(u32::MAX)) as u32;
                 track.twcc_estimate.store(known, Ordering::Relaxed);
-                let unpaced = estimate < f64::from(track.limits.floor) * UNPACED_BELOW;
                 video.rate = (estimate * ENGINE_PACING) as u64;
-                let mid = video.mid;
                 self.set_target(self.engine_now);
-                if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-                    stream.set_unpaced(unpaced);
-                }
             }
             BweKind::Remb { estimate, .. } => {
                 let estimate = estimate.as_f64().min(f64::from(u32::MAX)) as u32;
@@ -198,8 +206,9 @@ impl PeerCore {
         let track = &video.track;
         let estimate = f64::from(track.twcc_estimate.load(Ordering::Relaxed));
         if estimate > 0.0 {
-            let loss = f64::from(video.loss).clamp(0.0, MAX_LOSS);
+            let loss = video.usual_loss.clamp(0.0, MAX_LOSS);
             let share = PAYLOAD_SHARE * (1.0 - loss * 1.25);
+            let bearable = LOST_RATE / loss.max(f64::EPSILON);
             let guard = video.guard.map_or(f64::INFINITY, |(rate, _)| rate);
             // The receiver notices a queue before the engine does. It goes on saying so while it matters.
             let fresh = video.remb_at.is_some_and(|at| now < at + REMB_VALID);
@@ -209,7 +218,7 @@ impl PeerCore {
             } else {
                 f64::INFINITY
             };
-            let target = (estimate * share).min(guard).min(told);
+            let target = (estimate * share).min(bearable).min(guard).min(told);
             let target = track.limits.clamp(target as u64);
             track.target.store(target, Ordering::Relaxed);
         }
@@ -220,7 +229,7 @@ impl PeerCore {
         let Some(video) = &mut self.video else {
             return;
         };
-        let loss = f64::from(video.loss);
+        let loss = video.loss;
         let target = f64::from(video.track.target.load(Ordering::Relaxed));
         match video.guard {
             _ if loss > HEAVY_LOSS && video.guard.is_none_or(|(_, until)| now >= until) => {
@@ -250,7 +259,8 @@ impl PeerCore {
 
     pub(in crate::core) fn peer_stats(&mut self, stats: &PeerStats) {
         if let Some(video) = &mut self.video {
-            video.loss = stats.egress_loss_fraction.unwrap_or(0.0);
+            video.loss = f64::from(stats.egress_loss_fraction.unwrap_or(0.0));
+            video.usual_loss += (video.loss - video.usual_loss) * LOSS_SMOOTHING;
         }
         self.set_guard(stats.timestamp);
         self.set_target(stats.timestamp);
