@@ -43,6 +43,14 @@ pub enum Side {
     Right,
 }
 
+/// What a NAT in front of a node does to its address.
+#[derive(Debug, Clone, Copy)]
+struct Nat {
+    /// The node's own address, once it sent something.
+    inside: Option<SocketAddr>,
+    outside: SocketAddr,
+}
+
 #[derive(Debug)]
 struct Arrival {
     at: Instant,
@@ -85,6 +93,8 @@ pub struct Simulation<L: Node, R: Node> {
     order: u64,
     to_right: Direction,
     to_left: Direction,
+    left_nat: Option<Nat>,
+    right_nat: Option<Nat>,
     at_once: usize,
 }
 
@@ -112,6 +122,8 @@ impl<L: Node, R: Node> Simulation<L, R> {
             order: 0,
             to_right: Direction::new(seed.wrapping_mul(2), link.clone(), start),
             to_left: Direction::new(seed.wrapping_mul(2).wrapping_add(1), link, start),
+            left_nat: None,
+            right_nat: None,
             at_once: 0,
         }
     }
@@ -160,6 +172,17 @@ impl<L: Node, R: Node> Simulation<L, R> {
             Side::Left => self.to_left.cut = cut,
             Side::Right => self.to_right.cut = cut,
         }
+    }
+
+    /// From now on `side` is seen as `outside`, as after a NAT in front of it changed its mind. What is sent to its
+    /// other addresses is lost, also what is under way. The node must send from one address only.
+    pub fn set_outside(&mut self, side: Side, outside: SocketAddr) {
+        let nat = match side {
+            Side::Left => &mut self.left_nat,
+            Side::Right => &mut self.right_nat,
+        };
+        let inside = nat.and_then(|nat| nat.inside);
+        *nat = Some(Nat { inside, outside });
     }
 
     /// Runs until `done`, which must become true within `limit` of virtual time; panics with the seed otherwise.
@@ -214,9 +237,21 @@ impl<L: Node, R: Node> Simulation<L, R> {
         );
         self.now = self.now.max(next);
         while self.arrivals.peek().is_some_and(|a| a.0.at <= self.now) {
-            let Some(Reverse(arrival)) = self.arrivals.pop() else {
+            let Some(Reverse(mut arrival)) = self.arrivals.pop() else {
                 break;
             };
+            let nat = match arrival.to {
+                Side::Left => self.left_nat,
+                Side::Right => self.right_nat,
+            };
+            if let Some(nat) = nat {
+                match nat.inside {
+                    Some(inside) if arrival.datagram.destination == nat.outside => {
+                        arrival.datagram.destination = inside;
+                    }
+                    _ => continue,
+                }
+            }
             match arrival.to {
                 Side::Left => self.left.receive(self.now, arrival.datagram),
                 Side::Right => self.right.receive(self.now, arrival.datagram),
@@ -231,11 +266,15 @@ impl<L: Node, R: Node> Simulation<L, R> {
             .turn(self.now, &mut |datagram| sent.push((Side::Right, datagram)));
         self.right
             .turn(self.now, &mut |datagram| sent.push((Side::Left, datagram)));
-        for (to, datagram) in sent {
-            let direction = match to {
-                Side::Left => &mut self.to_left,
-                Side::Right => &mut self.to_right,
+        for (to, mut datagram) in sent {
+            let (direction, nat) = match to {
+                Side::Left => (&mut self.to_left, &mut self.right_nat),
+                Side::Right => (&mut self.to_right, &mut self.left_nat),
             };
+            if let Some(nat) = nat {
+                nat.inside = Some(datagram.source);
+                datagram.source = nat.outside;
+            }
             for at in direction
                 .admit(self.now, datagram.contents.len())
                 .into_iter()

@@ -5,7 +5,6 @@ use str0m::channel::ChannelData;
 use str0m::{Event, IceConnectionState, Output};
 
 use super::channels::Slot;
-use super::datagram::{Kind, kind};
 use super::{PeerCore, Sink, Transmit};
 use crate::channel::DataChannel;
 use crate::config::MAX_CHANNELS;
@@ -30,13 +29,11 @@ impl PeerCore {
                     break;
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    if kind(&transmit.contents) == Some(Kind::Dtls) {
-                        self.use_path(transmit.source, transmit.destination);
-                    }
+                    let (source, destination) = self.path_of(&transmit);
                     sent += 1;
                     sink(Transmit {
-                        source: transmit.source,
-                        destination: transmit.destination,
+                        source,
+                        destination,
                         contents: &transmit.contents,
                     });
                 }
@@ -51,13 +48,6 @@ impl PeerCore {
             add(&self.shared.counters.datagrams_sent, sent);
         }
         sent
-    }
-
-    fn use_path(&mut self, local: std::net::SocketAddr, remote: std::net::SocketAddr) {
-        if self.path != Some((local, remote)) {
-            self.path = Some((local, remote));
-            self.shared.path.set(local, remote);
-        }
     }
 
     fn event(&mut self, event: Event) {

@@ -39,6 +39,7 @@ use datagram::Kind;
 use ending::Closing;
 use hold::Hold;
 use liveness::{Liveness, Verdict};
+use paths::Paths;
 use video::Video;
 
 /// Held datagrams taken up again in one turn, so that one peer does not keep the others waiting.
@@ -103,6 +104,7 @@ pub struct PeerCore {
     /// The engine's send buffer was full at the last try.
     full: bool,
     path: Option<(SocketAddr, SocketAddr)>,
+    paths: Paths,
 }
 
 impl std::fmt::Debug for PeerCore {
@@ -183,6 +185,7 @@ impl PeerCore {
                     return Received::Other;
                 }
                 self.heard(now);
+                self.paths.received(now, remote, datagram);
                 self.feed(now, local, remote, datagram, sink);
                 self.drain(sink);
                 self.settle(sink);

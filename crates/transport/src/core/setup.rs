@@ -17,6 +17,7 @@ use super::auth::Auth;
 use super::channels::Slot;
 use super::hold::Hold;
 use super::liveness::Liveness;
+use super::paths::Paths;
 use super::video::{self, Video};
 use crate::config::{MAX_CHANNELS, PeerConfig};
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
@@ -275,6 +276,7 @@ fn core(
         next_channel: 0,
         full: false,
         path: None,
+        paths: Paths::default(),
     }
 }
 

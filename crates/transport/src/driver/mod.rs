@@ -265,7 +265,7 @@ impl Driver {
             return;
         }
         if self.give(now, key, local, remote, datagram) == Some(Received::Authentic) {
-            self.learn(remote, key);
+            self.learn(now, remote, key);
         }
     }
 
@@ -335,19 +335,19 @@ impl Driver {
     }
 
     /// The peer itself sent from this address. A live session keeps an address it already has.
-    fn learn(&mut self, remote: SocketAddr, key: u64) {
-        if self.routes.is_known(remote, key) {
+    fn learn(&mut self, now: Instant, remote: SocketAddr, key: u64) {
+        if self.routes.confirm(now, remote, key) {
             return;
         }
         let taken = self
             .routes
-            .owner(remote)
+            .owner(now, remote)
             .and_then(|owner| self.peers.get(&owner));
         if taken.is_some_and(|slot| slot.core.shared().state() == PeerState::Connected) {
             add(&self.counters.dropped_conflict, 1);
             return;
         }
-        self.routes.learn(remote, key);
+        self.routes.learn(now, remote, key);
     }
 
     fn ask_servers(&mut self, now: Instant) {

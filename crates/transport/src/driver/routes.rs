@@ -3,15 +3,19 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 /// Addresses one peer may occupy; a peer that moves more often loses the oldest.
 const MAX_ADDRESSES: usize = 64;
 
+/// A proven address that was silent for so long may become another peer's: NATs give addresses away again.
+const OURS_FOR: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Clone, Copy)]
 struct Route {
     peer: u64,
-    /// The peer proved that it sends from there; otherwise its description merely said so.
-    proven: bool,
+    /// When the peer last proved that it sends from there; never, when its description merely said so.
+    proven: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -44,32 +48,31 @@ impl Routes {
     /// A description announced this address. Anything known already wins.
     pub(crate) fn guess(&mut self, address: SocketAddr, peer: u64) {
         if !self.addresses.contains_key(&address) {
-            self.set(
-                address,
-                Route {
-                    peer,
-                    proven: false,
-                },
-            );
+            self.set(address, Route { peer, proven: None });
         }
     }
 
-    pub(crate) fn is_known(&self, address: SocketAddr, peer: u64) -> bool {
-        self.addresses
-            .get(&address)
-            .is_some_and(|r| r.proven && r.peer == peer)
+    /// The peer proved again that it sends from there; false when it had not before.
+    pub(crate) fn confirm(&mut self, now: Instant, address: SocketAddr, peer: u64) -> bool {
+        match self.addresses.get_mut(&address) {
+            Some(route) if route.peer == peer && route.proven.is_some() => {
+                route.proven = Some(now);
+                true
+            }
+            _ => false,
+        }
     }
 
-    /// Another peer that proved to own the address.
-    pub(crate) fn owner(&self, address: SocketAddr) -> Option<u64> {
-        self.addresses
-            .get(&address)
-            .filter(|r| r.proven)
-            .map(|r| r.peer)
+    /// The peer that proved to own the address, not too long ago.
+    pub(crate) fn owner(&self, now: Instant, address: SocketAddr) -> Option<u64> {
+        let route = self.addresses.get(&address)?;
+        let fresh = now.saturating_duration_since(route.proven?) < OURS_FOR;
+        fresh.then_some(route.peer)
     }
 
-    pub(crate) fn learn(&mut self, address: SocketAddr, peer: u64) {
-        self.set(address, Route { peer, proven: true });
+    pub(crate) fn learn(&mut self, now: Instant, address: SocketAddr, peer: u64) {
+        let proven = Some(now);
+        self.set(address, Route { peer, proven });
     }
 
     fn set(&mut self, address: SocketAddr, route: Route) {
@@ -112,13 +115,13 @@ mod tests {
 
     #[test]
     fn a_guess_never_displaces_what_is_known_and_proof_displaces_a_guess() {
-        let mut routes = Routes::default();
+        let (mut routes, now) = (Routes::default(), Instant::now());
         routes.guess(address(1), 7);
         routes.guess(address(1), 8);
         assert_eq!(routes.by_address(address(1)), Some(7));
-        assert_eq!(routes.owner(address(1)), None);
-        routes.learn(address(1), 8);
-        assert_eq!(routes.owner(address(1)), Some(8));
+        assert_eq!(routes.owner(now, address(1)), None);
+        routes.learn(now, address(1), 8);
+        assert_eq!(routes.owner(now, address(1)), Some(8));
         routes.remove(7);
         assert_eq!(
             routes.by_address(address(1)),
@@ -130,11 +133,27 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_the_peers_as_long_as_it_proves_it_and_a_little_longer() {
+        let (mut routes, now) = (Routes::default(), Instant::now());
+        assert!(!routes.confirm(now, address(1), 7));
+        routes.learn(now, address(1), 7);
+        assert!(!routes.confirm(now, address(1), 8));
+        assert!(routes.confirm(now + OURS_FOR, address(1), 7));
+        assert_eq!(routes.owner(now + OURS_FOR, address(1)), Some(7));
+        assert_eq!(routes.owner(now + 2 * OURS_FOR, address(1)), None);
+        assert_eq!(
+            routes.by_address(address(1)),
+            Some(7),
+            "it is still the best guess"
+        );
+    }
+
+    #[test]
     fn addresses_of_one_peer_are_bounded_and_leave_with_it() {
-        let mut routes = Routes::default();
+        let (mut routes, now) = (Routes::default(), Instant::now());
         routes.add_ufrag("u", 1);
         for n in 1..=200 {
-            routes.learn(address(n), 1);
+            routes.learn(now, address(n), 1);
         }
         assert_eq!(routes.addresses.len(), MAX_ADDRESSES);
         assert_eq!(routes.by_address(address(200)), Some(1));

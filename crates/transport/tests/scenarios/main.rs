@@ -7,6 +7,7 @@ mod gathering;
 mod hostile;
 mod liveness;
 mod loopback;
+mod moving;
 mod net;
 mod pressure;
 mod sockets;
