@@ -53,7 +53,9 @@ pub use error::{
     SdpError, SendError,
 };
 pub use events::{Events, PeerEvent};
-pub use ice::{GatherReport, Gathered, GatheredKind, ServerReport};
+pub use ice::{
+    GatherReport, Gathered, GatheredKind, ProbedUrl, ServerReport, TurnProbe, probe_turn,
+};
 pub use peer::{Peer, PeerId, PeerState};
 pub use stats::{EndpointStats, PeerStats};
 pub use video::{

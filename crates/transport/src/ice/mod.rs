@@ -4,6 +4,7 @@
 mod gather;
 mod host;
 mod mdns;
+mod probe;
 mod report;
 mod resolve;
 pub(crate) mod stun;
@@ -12,4 +13,5 @@ pub(crate) mod url;
 pub(crate) use gather::{Asking, Relayed, gather};
 pub(crate) use host::host_addresses;
 pub(crate) use mdns::resolve_names;
+pub use probe::{ProbedUrl, TurnProbe, probe_turn};
 pub use report::{GatherReport, Gathered, GatheredKind, ServerReport};

@@ -2,9 +2,10 @@
 //! The messages and their timers are the TURN crate's; when a relayed path is used is decided by ICE.
 
 mod framing;
-pub(crate) mod link;
+mod link;
 mod relay;
 mod tls;
 
+pub(crate) use framing::MESSAGE_ROOM;
 pub(crate) use link::{Link, LinkError};
 pub(crate) use relay::{Allocated, Order, Relay, Sent};

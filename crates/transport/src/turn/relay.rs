@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use stun_proto::types::TransportType;
 use stun_proto::types::attribute::ErrorCode;
-use stun_proto::types::message::{Message, MessageClass};
+use stun_proto::types::message::{Message, MessageClass, TransactionId};
 use turn_client_proto::api::{
     Transmit, TurnClientApi, TurnConfig, TurnEvent, TurnPollRet, TurnRecvRet,
 };
@@ -93,7 +93,11 @@ pub(crate) struct Relay {
     channels: HashMap<SocketAddr, Instant>,
     /// What the server last refused, and why.
     refusal: Option<(u16, String)>,
+    /// The request that was answered with "who are you", which is how every allocation starts.
+    challenged: Option<TransactionId>,
     refused: u32,
+    /// The way to the server was open at the last turn.
+    ready: bool,
     due: Instant,
     dead: Option<String>,
     room: Box<[u8]>,
@@ -139,7 +143,9 @@ impl Relay {
             permissions: HashMap::new(),
             channels: HashMap::new(),
             refusal: None,
+            challenged: None,
             refused: 0,
+            ready: false,
             due: now,
             dead: None,
             room: vec![0; MESSAGE_ROOM].into(),
@@ -311,8 +317,15 @@ impl Relay {
             if error.code() == ALLOCATION_MISMATCH && !message.has_method(ALLOCATE) {
                 self.die("the server does not know the allocation any more (437)".into());
             }
-            let reason = error.reason().chars().filter(|c| !c.is_control());
-            self.refusal = Some((error.code(), reason.take(MAX_REASON).collect()));
+            let words = error.reason().chars().filter(|c| !c.is_control());
+            self.refusal = Some((error.code(), words.take(MAX_REASON).collect()));
+            // Servers do not sign this, so the client ignores it and goes on asking.
+            if error.code() == UNAUTHORIZED && self.answer.is_some() {
+                let first = self.challenged.get_or_insert(message.transaction_id());
+                if *first != message.transaction_id() {
+                    self.die(self.refusal_text());
+                }
+            }
         }
     }
 
@@ -321,7 +334,7 @@ impl Relay {
         if self.dead.is_some() {
             return;
         }
-        let done = if now >= self.due || !self.link.is_ready() {
+        let done = if now >= self.due || !self.ready {
             self.step(now)
         } else {
             self.link.flush()
@@ -330,7 +343,10 @@ impl Relay {
             self.failed(&error);
         }
         if self.answer.is_some() && now >= self.deadline {
-            self.die("no answer in the time allowed".into());
+            self.die(match &self.refusal {
+                Some((code, _)) if *code != UNAUTHORIZED => self.refusal_text(),
+                _ => "no answer in the time allowed".to_owned(),
+            });
         }
     }
 
@@ -340,6 +356,7 @@ impl Relay {
             self.due = self.deadline;
             return Ok(());
         }
+        self.ready = true;
         let at = self.clock(now);
         for _ in 0..MAX_STEPS {
             let mut moved = false;

@@ -10,4 +10,5 @@ mod loopback;
 mod moving;
 mod net;
 mod pressure;
+mod rebinding;
 mod sockets;

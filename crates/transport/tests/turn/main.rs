@@ -1,5 +1,9 @@
 //! TURN against a real server on loopback. Needs `turnserver` (Debian package coturn).
 
+mod failures;
+mod probing;
 mod relaying;
 mod server;
 mod sessions;
+mod survival;
+mod trust;

@@ -1,13 +1,16 @@
 //! Data through a TURN server: each way to the server, on one side and on both.
 
+use std::time::Instant;
+
 use framewire_transport::{GatheredKind, PeerConfig};
 
 use crate::server::{Server, known};
-use crate::sessions::{connect, kinds, relayed};
+use crate::sessions::{SECOND, connect, endpoint, kinds, relayed};
+use crate::trust::with_trust;
 
 const FIVE_MB: usize = 5_000_000;
 
-fn data_flows_through(url: &str) {
+pub(crate) fn data_flows_through(url: &str) {
     for both in [false, true] {
         let servers = known(vec![url.to_owned()]);
         let theirs = if both {
@@ -43,4 +46,101 @@ fn five_megabytes_arrive_whole_through_turn_over_udp() {
 fn five_megabytes_arrive_whole_through_turn_over_tcp() {
     let server = Server::start();
     data_flows_through(&server.tcp());
+}
+
+#[test]
+fn five_megabytes_arrive_whole_through_turn_over_tls() {
+    with_trust(
+        "relaying::five_megabytes_arrive_whole_through_turn_over_tls",
+        |server| server.tls(),
+        data_flows_through,
+    );
+}
+
+#[test]
+fn five_megabytes_arrive_whole_through_turn_over_ipv6() {
+    let server = Server::with("::1", "");
+    data_flows_through(&server.udp());
+    data_flows_through(&server.tcp());
+}
+
+#[test]
+fn a_relayed_description_tells_nothing_about_the_machine() {
+    let server = Server::start();
+    let endpoint = endpoint();
+    let config = relayed(known(vec![server.udp(), server.tcp()])).with_channel("inference");
+    let offer = endpoint.offer(config).expect("offer");
+    assert_eq!(kinds(offer.sdp()), ["relay", "relay"], "{}", offer.sdp());
+    let port = format!(" {} ", endpoint.local_port());
+    let ours = endpoint.local_addresses();
+    for line in offer.sdp().lines() {
+        assert!(!line.contains(&port), "{line}");
+        // The server is on loopback, so that one of our addresses is the server's as well.
+        let named = ours.iter().find(|a| {
+            !a.ip().is_loopback() && line.split(' ').any(|word| word == a.ip().to_string())
+        });
+        assert_eq!(named, None, "{line}");
+        assert!(!line.contains("raddr 127."), "{line}");
+    }
+}
+
+#[test]
+fn relayed_and_direct_addresses_are_offered_together_and_the_direct_path_is_used() {
+    let server = Server::start();
+    let config = PeerConfig::default().with_ice_servers(known(vec![server.udp()]));
+    let session = connect(config, PeerConfig::default());
+    let offered = kinds(&session.offer);
+    assert!(
+        offered.contains(&"host") && offered.contains(&"relay"),
+        "{offered:?}"
+    );
+    session.round_trip("direct");
+    let report = session.ours.gathering();
+    let relayed: Vec<_> = report.addresses(GatheredKind::Relayed).collect();
+    let used = session.ours.stats().local.expect("connected");
+    assert!(!relayed.contains(&used), "{used} in {report}");
+    session.end();
+}
+
+#[test]
+fn all_servers_are_asked_at_once_and_a_dead_one_costs_little() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    let dead = format!("turn:{}", silent.local_addr().expect("address"));
+    let server = Server::start();
+    let urls = vec![
+        dead,
+        "turn:127.0.0.1:1?transport=tcp".to_owned(),
+        server.tcp(),
+        server.udp(),
+        "turn:bad host".to_owned(),
+    ];
+    let endpoint = endpoint();
+    let started = Instant::now();
+    let config = relayed(known(urls.clone())).with_channel("inference");
+    let offer = endpoint.offer(config).expect("offer");
+    let took = started.elapsed();
+    assert!(
+        took < SECOND * 3 / 2,
+        "{took:?} although two servers answer at once"
+    );
+    let report = offer.gathering();
+    assert_eq!(report.servers.len(), urls.len());
+    let outcome = |index: usize| report.servers[index].outcome.clone();
+    assert_eq!(outcome(0), Err("no answer in the time allowed".to_owned()));
+    assert_eq!(outcome(1), Err("connection refused".to_owned()));
+    assert!(outcome(4).is_err());
+    let (tcp, udp) = (outcome(2).expect("TCP"), outcome(3).expect("UDP"));
+    eprintln!(
+        "allocated over TCP in {:?}, over UDP in {:?}",
+        tcp[0].took, udp[0].took
+    );
+    let first = kinds(offer.sdp()).len();
+    assert_eq!(first, 2, "{}", offer.sdp());
+    let udp = udp.last().expect("relayed").address;
+    let wanted = format!(" {} {} typ relay", udp.ip(), udp.port());
+    let line = offer.sdp().lines().find(|l| l.starts_with("a=candidate:"));
+    assert!(
+        line.is_some_and(|l| l.contains(&wanted)),
+        "UDP is preferred: {line:?}"
+    );
 }

@@ -101,10 +101,6 @@ impl Server {
             .to_owned()
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     pub(crate) fn udp(&self) -> String {
         format!("turn:{}:{}", self.host(), self.port)
     }
