@@ -131,7 +131,7 @@ impl Driver {
             match command {
                 Command::Add(joining) => self.add_peer(now, *joining),
                 Command::Relay(id, order) => self.relays.open(now, id, *order),
-                Command::DropRelay(id) => self.relays.release(now, id),
+                Command::DropRelay(id) => self.relays.release(id),
                 Command::Query(query) => {
                     if self.queries.len() < MAX_QUERIES {
                         self.queries.push(query);

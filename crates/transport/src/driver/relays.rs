@@ -26,6 +26,13 @@ struct Held {
     owner: Option<u64>,
 }
 
+/// Also when the driver ends: servers keep an address for long, and let a user have few.
+impl Drop for Held {
+    fn drop(&mut self) {
+        guarded(&mut self.relay, |relay| relay.release(Instant::now()));
+    }
+}
+
 pub(crate) struct Relays {
     counters: Arc<EndpointCounters>,
     all: BTreeMap<u64, Held>,
@@ -107,10 +114,9 @@ impl Relays {
     }
 
     /// Gives the address back.
-    pub(crate) fn release(&mut self, now: Instant, id: u64) {
-        if let Some(mut held) = self.all.remove(&id) {
+    pub(crate) fn release(&mut self, id: u64) {
+        if self.all.remove(&id).is_some() {
             self.by_address.retain(|_, relay| *relay != id);
-            guarded(&mut held.relay, |relay| relay.release(now));
         }
     }
 
@@ -162,15 +168,15 @@ impl Relays {
         }
         let mut lost = Vec::new();
         for id in ended {
-            let Some(Held { relay, owner }) = self.all.remove(&id) else {
+            let Some(held) = self.all.remove(&id) else {
                 continue;
             };
             self.by_address.retain(|_, relay| *relay != id);
-            if let Some(owner) = owner {
+            if let Some(owner) = held.owner {
                 add(&self.counters.relays_lost, 1);
-                let reason = relay.dead().unwrap_or_default();
+                let reason = held.relay.dead().unwrap_or_default();
                 tracing::warn!(peer = owner, reason, "a TURN server is lost");
-                lost.push((owner, relay.addresses().to_vec()));
+                lost.push((owner, held.relay.addresses().to_vec()));
             }
         }
         lost

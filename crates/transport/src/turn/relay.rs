@@ -462,7 +462,9 @@ impl Relay {
         if self.dead.is_some() || self.addresses.is_empty() || self.client.delete(at).is_err() {
             return;
         }
-        while let Some(transmit) = self.client.poll_transmit(at) {
+        // The client spaces its requests; for the last one there is no later.
+        let later = at + MAX_RETRY;
+        while let Some(transmit) = self.client.poll_transmit(later) {
             let _ = self.link.send(&transmit.data, true);
         }
         let _ = self.link.flush();
