@@ -43,6 +43,10 @@ pub struct Output<'a> {
 
 /// What a message said in `video_metadata`.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every message has readable metadata, and a message holds one"
+)]
 pub enum Metadata {
     /// Null or missing.
     Absent,
