@@ -2,6 +2,7 @@
 //! Not the session: reading frames, reconnecting and ending are its source stage's.
 
 mod address;
+mod gate;
 mod http_body;
 mod pull;
 
@@ -24,7 +25,7 @@ pub(crate) enum SourceError {
     #[error("its host cannot be resolved: {0}")]
     NoAddress(String),
     /// The host leads to a place this worker does not go.
-    #[error("its address is not allowed: {0}")]
+    #[error("it leads to a {0} address, which is not allowed")]
     Address(&'static str),
     /// A redirect that is not followed.
     #[error("it redirects, and {0}")]
