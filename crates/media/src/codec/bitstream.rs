@@ -77,3 +77,51 @@ fn nal_types(data: &[u8]) -> impl Iterator<Item = u8> {
     let starts = data.windows(4).filter(|bytes| bytes[..3] == [0, 0, 1]);
     starts.map(|bytes| bytes[3] & 0x1f)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vp8_header_tells_kind_size_and_whether_it_is_shown() {
+        // First partition of one byte, shown, 320x240 with scaling bits that do not belong to the size.
+        let keyframe = [0x30, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x41, 0xf0, 0x80, 7];
+        let read = vp8(&keyframe).unwrap();
+        assert_eq!(
+            (read.keyframe, read.shown, read.size),
+            (true, true, Some((320, 240)))
+        );
+        assert_eq!(vp8(&keyframe[..10]), None, "the first partition is cut");
+        let inter = vp8(&[0x21, 0, 0, 7]).unwrap();
+        assert_eq!(
+            (inter.keyframe, inter.shown, inter.size),
+            (false, false, None)
+        );
+        assert_eq!(vp8(&[0x21, 0, 0]), None);
+        assert_eq!(
+            vp8(&[0x30, 0, 0, 0x9d, 0x01, 0x2b, 0x40, 1, 0xf0, 0, 7]),
+            None
+        );
+        assert_eq!(vp8(&[]), None);
+    }
+
+    #[test]
+    fn an_h264_frame_is_a_keyframe_by_its_idr_slice_whatever_comes_before() {
+        let slice = |kind: u8| [0, 0, 0, 1, 0x60 | kind, 9];
+        let parameters = [slice(7), slice(8), slice(6)].concat();
+        assert_eq!(h264(&parameters), None, "no picture");
+        assert!(
+            h264(&[&parameters[..], &slice(5)].concat())
+                .unwrap()
+                .keyframe
+        );
+        assert!(
+            !h264(&[&parameters[..], &slice(1)].concat())
+                .unwrap()
+                .keyframe
+        );
+        assert!(!h264(&[0, 0, 1, 0x41]).unwrap().keyframe);
+        assert_eq!(h264(&[0, 0, 1]), None);
+        assert_eq!(h264(b"not a bitstream"), None);
+    }
+}

@@ -11,9 +11,10 @@ use crate::timing::Timing;
 /// Decodes live video without delay.
 ///
 /// After damage or [`reset`](VideoDecoder::reset) every frame up to the next keyframe is refused with
-/// [`NeedsKeyframe`](VideoDecodeError::NeedsKeyframe) instead of giving pictures made of guesses. What can be checked is
-/// checked: structure, lengths, missing references. Changed bytes inside a frame show in H.264 mostly, in VP8 hardly;
-/// the transport's authentication is what guards against those. Pictures are I420 in the decoder's own memory, without a
+/// [`NeedsKeyframe`](VideoDecodeError::NeedsKeyframe) instead of giving pictures made of guesses. Frames have to be
+/// whole and in order: that one is missing only their sender's numbers tell, so whoever reads those calls `reset`.
+/// Changed bytes inside a frame show in H.264 mostly, in VP8 hardly, and neither does a cut in its last part, whose
+/// length is written nowhere; the transport's numbers and authentication guard against both. Pictures are I420 in the decoder's own memory, without a
 /// copy. Calls block while decoding, 0.3 to 1.5 ms a frame at 480p to 720p. `Send`; one thread at a time.
 pub struct VideoDecoder {
     codec: VideoCodec,
@@ -21,26 +22,20 @@ pub struct VideoDecoder {
     scaler: Scaler,
     pool: FramePool,
     needs_keyframe: bool,
+    /// The decoder has seen data that is of no use any more.
+    stale: bool,
 }
 
 impl VideoDecoder {
     /// A decoder; `pool` is memory for pictures that need converting (no stream of ours does).
     pub fn new(codec: VideoCodec, pool: FramePool) -> Result<VideoDecoder, VideoDecodeError> {
-        let name = match codec {
-            VideoCodec::Vp8 => "vp8",
-            VideoCodec::H264 => "h264",
-        };
-        let opened = Codec::for_packets(name, MAX_LIVE_PIXELS);
-        let opened = opened.map_err(|error| VideoDecodeError::Open {
-            codec,
-            reason: error.to_string(),
-        })?;
         Ok(VideoDecoder {
             codec,
-            decoder: opened.ok_or(VideoDecodeError::NoDecoder { codec })?,
+            decoder: open(codec)?,
             scaler: Scaler::default(),
             pool,
             needs_keyframe: true,
+            stale: false,
         })
     }
 
@@ -56,8 +51,8 @@ impl VideoDecoder {
 
     /// Forgets what came before: for gaps. Frames are refused until a keyframe comes.
     pub fn reset(&mut self) {
-        self.decoder.flush();
         self.needs_keyframe = true;
+        self.stale = true;
     }
 
     /// Decodes one frame, H.264 in Annex B form. The picture carries `timing`. `None` for a frame that is not to be
@@ -90,6 +85,11 @@ impl VideoDecoder {
         }
         if self.needs_keyframe && !header.keyframe {
             return Err(VideoDecodeError::NeedsKeyframe { codec });
+        }
+        if self.stale {
+            // A new one instead of flushing: what damaged parameter sets left behind survives that.
+            self.decoder = open(codec)?;
+            self.stale = false;
         }
         // From here on the decoder has seen something; an error makes `decode` reset it.
         self.needs_keyframe = false;
@@ -138,6 +138,19 @@ impl VideoDecoder {
             reason: reason.into(),
         }
     }
+}
+
+fn open(codec: VideoCodec) -> Result<Codec, VideoDecodeError> {
+    let name = match codec {
+        VideoCodec::Vp8 => "vp8",
+        VideoCodec::H264 => "h264",
+    };
+    let opened = Codec::for_packets(name, MAX_LIVE_PIXELS);
+    let opened = opened.map_err(|error| VideoDecodeError::Open {
+        codec,
+        reason: error.to_string(),
+    })?;
+    opened.ok_or(VideoDecodeError::NoDecoder { codec })
 }
 
 fn check_size(width: u32, height: u32) -> Result<(), VideoDecodeError> {

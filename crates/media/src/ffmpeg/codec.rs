@@ -67,11 +67,6 @@ impl VideoCodec {
         }))
     }
 
-    /// Forgets all pictures; what follows must start with a keyframe.
-    pub(crate) fn flush(&mut self) {
-        self.decoder.flush();
-    }
-
     /// Whether the stream wants pictures shown in another order than they come, so that some are held back.
     pub(crate) fn reorders(&self) -> bool {
         // SAFETY: the context is alive; a plain integer is read.

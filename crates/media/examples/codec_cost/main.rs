@@ -1,6 +1,8 @@
 //! Milliseconds a frame for each step a picture goes through: `cargo run --release --example codec_cost [FILE]`.
 //! Not a benchmark suite: one table, medians on the machine it runs on.
 
+mod live;
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -17,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let clip = folder.join("clip.mp4");
         make_clip(&clip, size, std::env::args().nth(1).as_deref())?;
         measure(&clip, size)?;
+        live::measure(&folder, size, std::env::args().nth(1).as_deref())?;
         std::fs::remove_dir_all(&folder)?;
     }
     Ok(())
