@@ -3,8 +3,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+use crate::run::source::{SourceSpec, TestSpec};
 
 /// Stream video to an inference worker over WebRTC and get frames and predictions back.
 #[derive(Debug, Parser)]
@@ -47,11 +50,18 @@ pub(crate) enum FramesPath {
 #[command(
     group = ArgGroup::new("what").args(["workflow", "workflow_id", "model"]),
     after_help = "Examples:\n  framewire run clip.mp4 --out-video out.mp4 --out-data out.jsonl\n  \
-                  framewire run clip.mp4 --api-url http://worker:9001 --workflow spec.json --stream-output image --data-output '*'"
+                  framewire run clip.mp4 --api-url http://worker:9001 --workflow spec.json --stream-output image --data-output '*'\n  \
+                  framewire run webcam:0 --out-video out.mp4\n  \
+                  framewire run rtsp://user:password@camera/stream --local --out-data -\n  \
+                  framewire run test:640x480@30,frames=300 --summary -"
 )]
 pub(crate) struct RunArgs {
-    /// A video file, or an http(s) URL of one
+    /// A video file or an http(s) URL of one; rtsp://… or mjpeg+http://… (read by the worker); rtmp://… (read here);
+    /// webcam:N, webcam:/dev/videoN or webcam:lavfi:GRAPH; test:WxH@FPS[,frames=N]
     pub(crate) source: String,
+    /// Read an rtsp:// source here and send it as a track, instead of letting the worker read it
+    #[arg(long)]
+    pub(crate) local: bool,
 
     /// Worker to use; without it a worker is started inside this process on loopback
     #[arg(long, value_name = "URL")]
@@ -89,7 +99,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) data_output: Vec<String>,
 
-    /// Play at the source's speed; late frames are dropped and counted
+    /// Play at the source's speed; late frames are dropped and counted (default for live sources)
     #[arg(long, conflicts_with = "batch")]
     pub(crate) realtime: bool,
     /// Every frame, as fast as possible (default for files)
@@ -124,9 +134,12 @@ pub(crate) struct RunArgs {
     /// ICE servers: {"iceServers":[…]}, one server object, or an array of them
     #[arg(long, value_name = "JSON", value_parser = parse_json)]
     pub(crate) ice_servers: Option<serde_json::Value>,
-    /// Use relayed candidates only
+    /// Use relayed candidates (TURN) only
     #[arg(long)]
     pub(crate) relay_only: bool,
+    /// How long a network source read here may be gone before the session ends: seconds, 0 = at once, or forever
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_reconnect)]
+    pub(crate) reconnect: Reconnect,
 
     /// Write the summary JSON ('-' = stdout)
     #[arg(long, value_name = "FILE")]
@@ -190,6 +203,12 @@ pub(crate) struct ServeArgs {
     /// Folder for uploads in progress [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) upload_dir: Option<PathBuf>,
+    /// How long a camera this worker reads may be gone before its session ends: seconds, 0 = at once, or forever
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_reconnect)]
+    pub(crate) reconnect: Reconnect,
+    /// Do not read rtsp:// sources at private or loopback addresses
+    #[arg(long)]
+    pub(crate) deny_private_sources: bool,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -245,6 +264,28 @@ pub(crate) enum BenchCommand {
         #[command(flatten)]
         peer: PeerArgs,
     },
+    /// Live video: numbered pictures pushed at camera pace and the same ones back on the track
+    Live {
+        #[command(flatten)]
+        shape: LiveShape,
+        /// Worker to use instead of one in a process of its own
+        #[arg(long, value_name = "URL")]
+        api_url: Option<String>,
+        /// Counted runs
+        #[arg(short, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+        n: u32,
+    },
+    /// How many live sessions this machine carries, both ends here, before frames come late
+    Sessions {
+        #[command(flatten)]
+        shape: LiveShape,
+        /// Stop at this many
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=256))]
+        max: u32,
+        /// A frame is late from this 95th percentile of a session's latency on
+        #[arg(long, default_value_t = 100.0, value_name = "MS")]
+        limit_ms: f64,
+    },
     /// A whole job: a video file, full frames back on the data channel
     Frames {
         /// The video
@@ -256,6 +297,25 @@ pub(crate) enum BenchCommand {
         #[arg(short, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
         n: u32,
     },
+}
+
+/// What a live bench sends.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct LiveShape {
+    /// Size and rate, as for `framewire run test:…`
+    #[arg(long, default_value = "640x480@30", value_name = "WxH@FPS", value_parser = parse_shape)]
+    pub(crate) shape: TestSpec,
+    /// Pictures of one session
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(30..=100_000))]
+    pub(crate) frames: u32,
+}
+
+fn parse_shape(text: &str) -> Result<TestSpec, String> {
+    match SourceSpec::parse(&format!("test:{text}"), false) {
+        Ok(SourceSpec::Test(spec)) => Ok(spec),
+        Ok(_) => Err("expected WIDTHxHEIGHT@FPS".to_owned()),
+        Err(error) => Err(format!("{error:#}")),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +356,42 @@ fn parse_param(text: &str) -> Result<(String, serde_json::Value), String> {
 
 fn parse_json(text: &str) -> Result<serde_json::Value, String> {
     serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// How long a lost network source is tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Reconnect {
+    Off,
+    Within(Duration),
+    Forever,
+}
+
+impl From<Reconnect> for framewire::Reconnect {
+    fn from(reconnect: Reconnect) -> Self {
+        match reconnect {
+            Reconnect::Off => Self::Off,
+            Reconnect::Within(budget) => Self::Within(budget),
+            Reconnect::Forever => Self::Forever,
+        }
+    }
+}
+
+impl From<Reconnect> for framewire_worker::Reconnect {
+    fn from(reconnect: Reconnect) -> Self {
+        match reconnect {
+            Reconnect::Off => Self::Off,
+            Reconnect::Within(budget) => Self::Within(budget),
+            Reconnect::Forever => Self::Forever,
+        }
+    }
+}
+
+fn parse_reconnect(text: &str) -> Result<Reconnect, String> {
+    match text {
+        "0" => Ok(Reconnect::Off),
+        "forever" => Ok(Reconnect::Forever),
+        seconds => parse_seconds(seconds).map(|s| Reconnect::Within(Duration::from_secs_f64(s))),
+    }
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {

@@ -81,5 +81,7 @@ fn config(args: ServeArgs) -> anyhow::Result<WorkerConfig> {
         config.max_upload_bytes = bytes;
     }
     config.upload_dir = args.upload_dir;
+    config.reconnect = args.reconnect.into();
+    config.deny_private_sources = args.deny_private_sources;
     Ok(config)
 }

@@ -1,9 +1,7 @@
 //! A whole job: upload, decode, full frames back on the data channel, decoded here. The worker is a process of its own.
 //! Not here: models; a crop of the whole frame shows what the way itself costs.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,7 +9,9 @@ use anyhow::{Context, ensure};
 use framewire::{Client, StreamConfig, VideoFileSource, Workflow};
 use serde_json::{Value, json};
 
+use super::full_frame;
 use super::report;
+use super::worker_process::WorkerProcess;
 use crate::usage;
 
 pub(crate) fn run(file: &Path, api_url: Option<&str>, n: u32) -> anyhow::Result<()> {
@@ -29,7 +29,7 @@ pub(crate) fn run(file: &Path, api_url: Option<&str>, n: u32) -> anyhow::Result<
     ];
     for _ in 0..n {
         let worker = if api_url.is_none() {
-            Some(WorkerProcess::start()?)
+            Some(WorkerProcess::start(&[])?)
         } else {
             None
         };
@@ -113,69 +113,4 @@ fn one_job(url: &str, path: &str, definition: Value) -> anyhow::Result<Job> {
         cpu_seconds,
         upload_to_first_frame: first.saturating_duration_since(uploaded).as_secs_f64(),
     })
-}
-
-fn full_frame(width: u32, height: u32) -> Value {
-    json!({
-        "version": "1.0",
-        "inputs": [{"type": "InferenceImage", "name": "image"}],
-        "steps": [{
-            "type": "roboflow_core/absolute_static_crop@v1", "name": "crop", "images": "$inputs.image",
-            "x_center": width / 2, "y_center": height / 2, "width": width, "height": height,
-        }],
-        "outputs": [{"type": "JsonField", "name": "crop", "coordinates_system": "own", "selector": "$steps.crop.crops"}],
-    })
-}
-
-/// `framewire serve` with its models, killed when dropped.
-struct WorkerProcess {
-    child: Child,
-    url: String,
-    ready_seconds: f64,
-}
-
-impl WorkerProcess {
-    fn start() -> anyhow::Result<Self> {
-        let start = Instant::now();
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start the worker process")?;
-        let mut line = String::new();
-        let stdout = child
-            .stdout
-            .take()
-            .context("the worker process has no output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let ready_seconds = start.elapsed().as_secs_f64();
-        let url = line
-            .trim()
-            .strip_prefix("framewire serve listening on ")
-            .map(str::to_owned);
-        // From here on the guard ends the process.
-        let worker = Self {
-            child,
-            url: url.unwrap_or_default(),
-            ready_seconds,
-        };
-        ensure!(!worker.url.is_empty(), "the worker did not start: {line:?}");
-        Ok(worker)
-    }
-
-    fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        usage::cpu_seconds_of(self.child.id())
-    }
-
-    fn max_rss_mb(&self) -> anyhow::Result<f64> {
-        usage::max_rss_mb_of(self.child.id())
-    }
-}
-
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -1,9 +1,12 @@
 //! Progress bars on a terminal: upload first, then frames.
 //! Not here: any output when stderr is no terminal.
 
+use framewire::SessionStats;
 use framewire_protocol::CHUNK_SIZE;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Write;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 /// Two bars; all methods are cheap and may be called from any thread.
 #[derive(Clone)]
@@ -28,9 +31,9 @@ impl Progress {
         ));
         let counted = bars.add(ProgressBar::new(frames.unwrap_or(0)));
         counted.set_style(style(if frames.is_some() {
-            "frames {wide_bar} {pos}/{len} {per_sec} {eta}"
+            "frames {wide_bar} {pos}/{len} {per_sec} {eta} {msg}"
         } else {
-            "frames {spinner} {pos} {per_sec}"
+            "frames {spinner} {pos} {per_sec} {msg}"
         }));
         Self {
             bars,
@@ -52,6 +55,17 @@ impl Progress {
     /// One more frame (or result) was delivered.
     pub(crate) fn frame(&self) {
         self.frames.inc(1);
+    }
+
+    /// Where the time of a live session's frames goes: p50, p95 and p99 in all, then the stages' medians.
+    pub(crate) fn latency(&self, stats: &SessionStats) {
+        let Some(all) = stats.latency else { return };
+        let ms = |duration: Duration| format!("{:.1}", duration.as_secs_f64() * 1e3);
+        let mut text = format!("{}/{}/{} ms", ms(all.p50), ms(all.p95), ms(all.p99));
+        for (stage, latency) in &stats.stages {
+            let _ = write!(text, " {} {}", stage.as_str(), ms(latency.p50));
+        }
+        self.frames.set_message(text);
     }
 
     /// Removes the bars; what is printed next starts on a clean line.

@@ -32,6 +32,12 @@ pub(crate) struct Summary {
     pub(crate) connect_ms: Option<f64>,
     pub(crate) first_frame_ms: Option<f64>,
     pub(crate) latency_ms: Option<Latency>,
+    /// The same for each stage of a frame's way, by the names of `framewire::Stage`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) stages_ms: BTreeMap<&'static str, Latency>,
+    /// How frames on a track met their results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pairing: Option<Pairing>,
     pub(crate) upload: Option<Upload>,
     pub(crate) cpu_seconds: f64,
     pub(crate) max_rss_mb: f64,
@@ -43,6 +49,14 @@ pub(crate) struct Frames {
     pub(crate) produced: u64,
     pub(crate) delivered: u64,
     pub(crate) dropped: BTreeMap<String, u64>,
+}
+
+/// Frames by how they met their result: by the RTP time the worker named, by the nearest timestamp, or not at all.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Pairing {
+    pub(crate) exact: u64,
+    pub(crate) nearest: u64,
+    pub(crate) unpaired: u64,
 }
 
 /// Milliseconds from capture to the handler's call.

@@ -42,6 +42,14 @@ pub(crate) fn render(summary: &Summary, detections: &BTreeMap<String, u64>) -> S
             ),
         );
     }
+    if !summary.stages_ms.is_empty() {
+        let stages: Vec<_> = summary
+            .stages_ms
+            .iter()
+            .map(|(stage, latency)| format!("{stage} {:.1}", latency.p50))
+            .collect();
+        row("stages, p50 in ms", stages.join(", "));
+    }
     if let Some(upload) = summary.upload {
         row(
             "upload",

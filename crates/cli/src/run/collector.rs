@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use framewire::{FrameEvent, Outputs, Session, VideoMetadata};
+use framewire::{FrameEvent, Observer, Outputs, Session, VideoMetadata};
 use serde_json::Value;
 
 use super::plan::Plan;
@@ -28,7 +29,12 @@ pub(crate) struct Collector {
     /// Frames still wanted, with `--max-frames`.
     left: Option<u64>,
     wants_frames: bool,
+    /// Figures for the progress line of a live session, and when they were last shown.
+    live: Option<(Observer, Instant)>,
 }
+
+/// Time between two looks at a session's figures.
+const REFRESH: Duration = Duration::from_millis(500);
 
 /// A collector that the session's handlers write to.
 pub(crate) struct Attached(Arc<Mutex<Option<Collector>>>);
@@ -50,12 +56,14 @@ impl Collector {
             ask: None,
             left: args.max_frames,
             wants_frames: plan.wants_frames(),
+            live: None,
         })
     }
 
-    /// Registers the handlers.
-    pub(crate) fn attach(self, session: &Session, stop: &Arc<Stop>) -> Attached {
+    /// Registers the handlers. `live`: the progress line shows where the time of a frame goes.
+    pub(crate) fn attach(mut self, session: &Session, stop: &Arc<Stop>, live: bool) -> Attached {
         let wants_frames = self.wants_frames;
+        self.live = live.then(|| (session.observer(), Instant::now()));
         let shared = Arc::new(Mutex::new(Some(self)));
         let (results, on_result) = (Arc::clone(&shared), Arc::clone(stop));
         session.on_any_data(move |outputs, metadata| {
@@ -106,6 +114,12 @@ impl Collector {
 
     fn counted(&mut self) {
         self.progress.frame();
+        if let Some((observer, shown)) = &mut self.live
+            && shown.elapsed() >= REFRESH
+        {
+            *shown = Instant::now();
+            self.progress.latency(&observer.stats());
+        }
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(1);
             if *left == 0 {

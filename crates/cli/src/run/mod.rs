@@ -2,7 +2,9 @@
 //! Not here: what a session does; see the `framewire` crate.
 
 mod collector;
+mod pattern;
 mod plan;
+pub(crate) mod source;
 mod stop;
 
 use std::sync::Arc;
@@ -10,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use framewire::{
-    Client, ConfigError, EndKind, ErrorKind, Session, SessionError, SessionStats, VideoFileSource,
-    Workflow,
+    Client, ClientOptions, ConfigError, EndKind, ErrorKind, FrameSender, LatencySummary,
+    LocalStreamSource, ManualSource, MjpegSource, RtspSource, Session, SessionError, SessionStats,
+    Source, VideoFileSource, WebcamSource, Workflow,
 };
 use framewire_protocol::signalling::redact;
 use framewire_worker::{Worker, WorkerConfig, WorkerEnv};
@@ -20,12 +23,13 @@ use crate::args::RunArgs;
 use crate::exit::{self, Failure};
 use crate::output::atomic::Sink;
 use crate::output::progress::Progress;
-use crate::output::summary::{Ended, Frames, Latency, Summary, Upload, rounded};
+use crate::output::summary::{Ended, Frames, Latency, Pairing, Summary, Upload, rounded};
 use crate::output::table;
 use crate::signals::{Request, Watch};
 use crate::{logging, models_dir, usage};
 use collector::Collector;
 use plan::{BUNDLED_MODEL, Plan};
+use source::{SourceSpec, TestSpec};
 use stop::{Reason, Stop};
 
 /// Sessions of the embedded worker end with ours; this long it may take to let go of them.
@@ -120,22 +124,30 @@ fn session(args: &RunArgs, plan: Plan) -> Result<Outcome, Failure> {
         (None, Some(worker)) => format!("http://{}", worker.local_addr()),
         (None, None) => unreachable!("a worker was started when no address was given"),
     };
-    let mut client = Client::new(&api_url);
+    let mut client = Client::new(&api_url).with_options(options(args).map_err(Failure::unusable)?);
     if let Some(key) = api_key(args) {
         client = client.with_api_key(key);
     }
     let progress = Progress::new(!args.no_progress, args.max_frames.or(frames_expected));
     let collector = Collector::create(args, &plan, progress.clone()).map_err(Failure::unusable)?;
-    let session = describe(&client, plan, &progress).map_err(|error| match error {
+    let facts = Facts::of(&plan);
+    let (session, pattern) = describe(&client, plan, &progress).map_err(|error| match error {
         ConfigError::TaskTypeLookup { .. } => Failure::new(exit::NOT_CONNECTED, error),
         other => Failure::unusable(other),
     })?;
-    let collector = collector.attach(&session, &stop);
+    let collector = collector.attach(&session, &stop, facts.track);
     stop.attach(session.closer());
     let timer = args
         .timeout
         .map(|seconds| stop.after(Duration::from_secs_f64(seconds)));
-    let result = session.run();
+    let result = match pattern {
+        // The pictures are made once they have somewhere to go; a failed start is told by `run`.
+        Some((spec, sender)) if session.start().is_ok() => {
+            pattern::play(spec, sender).map_err(Failure::unusable)?;
+            session.run()
+        }
+        _ => session.run(),
+    };
     drop(timer);
     progress.finish();
     let stats = session.stats();
@@ -144,8 +156,8 @@ fn session(args: &RunArgs, plan: Plan) -> Result<Outcome, Failure> {
         worker.shutdown(WORKER_SHUTDOWN);
     }
     let (files, detections) = collector.finish();
-    let verdict = Verdict::new(args, result, files, stop.reason(), &stats);
-    let summary = summary(args, verdict.ended, verdict.error.clone(), &stats);
+    let verdict = Verdict::new(facts, result, files, stop.reason(), &stats);
+    let summary = summary(args, facts, verdict.ended, verdict.error.clone(), &stats);
     Ok(Outcome {
         summary,
         detections,
@@ -154,14 +166,32 @@ fn session(args: &RunArgs, plan: Plan) -> Result<Outcome, Failure> {
     })
 }
 
-/// Checks a local file and tells how many frames it has, if its container does.
-fn expected_frames(source: &str) -> Result<Option<u64>, Failure> {
-    if VideoFileSource::new(source).is_url() {
-        return Ok(None);
+/// What a run's figures are judged by.
+#[derive(Clone, Copy, Debug, Default)]
+struct Facts {
+    realtime: bool,
+    track: bool,
+}
+
+impl Facts {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            realtime: plan.realtime,
+            track: plan.track,
+        }
     }
-    Ok(framewire_media::probe(source)
-        .map_err(Failure::unusable)?
-        .frames)
+}
+
+/// Checks a local file and tells how many frames will come, if that is known.
+fn expected_frames(source: &SourceSpec) -> Result<Option<u64>, Failure> {
+    match source {
+        SourceSpec::File(path) if !VideoFileSource::new(path).is_url() => {
+            let info = framewire_media::probe(path).map_err(Failure::unusable)?;
+            Ok(info.frames)
+        }
+        SourceSpec::Test(spec) => Ok(spec.frames),
+        _ => Ok(None),
+    }
 }
 
 fn start_worker(args: &RunArgs, plan: &Plan) -> Result<Worker, Failure> {
@@ -187,11 +217,37 @@ fn api_key(args: &RunArgs) -> Option<String> {
         .or_else(|| variable("ROBOFLOW_API_KEY"))
 }
 
-fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Session, ConfigError> {
-    let bars = progress.clone();
-    let source = VideoFileSource::new(plan.source)
-        .realtime_processing(plan.realtime)
-        .on_upload_progress(move |sent, total| bars.uploaded(sent, total));
+fn options(args: &RunArgs) -> Result<ClientOptions, ConfigError> {
+    let mut options = ClientOptions::from_env()?;
+    options.relay_only = args.relay_only;
+    options.reconnect = args.reconnect.into();
+    Ok(options)
+}
+
+/// A session, and what feeds it when this process makes the pictures.
+type Described = (Session, Option<(TestSpec, FrameSender)>);
+
+fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Described, ConfigError> {
+    let mut pattern = None;
+    let source: Source = match plan.source {
+        SourceSpec::File(path) => {
+            let bars = progress.clone();
+            VideoFileSource::new(path)
+                .realtime_processing(plan.realtime)
+                .track_frames(plan.track)
+                .on_upload_progress(move |sent, total| bars.uploaded(sent, total))
+                .into()
+        }
+        SourceSpec::Local(url) => LocalStreamSource::new(url)?.into(),
+        SourceSpec::Rtsp(url) => RtspSource::new(url)?.into(),
+        SourceSpec::Mjpeg(url) => MjpegSource::new(url)?.into(),
+        SourceSpec::Webcam(device) => WebcamSource::new(device).into(),
+        SourceSpec::Test(spec) => {
+            let source = ManualSource::new();
+            pattern = Some((spec, source.sender()));
+            source.into()
+        }
+    };
     let workflow = match plan.workflow {
         Workflow::Model {
             id,
@@ -202,7 +258,8 @@ fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Session,
         }
         other => other,
     };
-    client.stream(source, workflow, plan.config)
+    let session = client.stream(source, workflow, plan.config)?;
+    Ok((session, pattern))
 }
 
 /// How the run is judged: summary word, exit status, error text.
@@ -214,7 +271,7 @@ struct Verdict {
 
 impl Verdict {
     fn new(
-        args: &RunArgs,
+        facts: Facts,
         result: Result<framewire::Ended, SessionError>,
         files: anyhow::Result<()>,
         reason: Option<Reason>,
@@ -248,7 +305,7 @@ impl Verdict {
             (None, Ok(end)) => match end.kind {
                 EndKind::ProcessingTimeout => ended(Ended::ProcessingTimeout, exit::STREAM_FAILED),
                 EndKind::Closed => ended(Ended::Closed, exit::OK),
-                _ if !args.realtime && lost(stats) > 0 => failed(
+                _ if !facts.realtime && !facts.track && lost(stats) > 0 => failed(
                     exit::STREAM_FAILED,
                     format!(
                         "{} of {} frames were lost",
@@ -299,18 +356,29 @@ fn lost(stats: &SessionStats) -> u64 {
     stats.frames.dropped.values().sum()
 }
 
-fn summary(args: &RunArgs, ended: Ended, error: Option<String>, stats: &SessionStats) -> Summary {
+fn summary(
+    args: &RunArgs,
+    facts: Facts,
+    ended: Ended,
+    error: Option<String>,
+    stats: &SessionStats,
+) -> Summary {
     let ms = |duration: Duration| rounded(duration.as_secs_f64() * 1e3);
     let upload = (stats.upload.bytes > 0).then(|| Upload {
         bytes: stats.upload.bytes,
         seconds: rounded(stats.upload.elapsed.as_secs_f64()),
         mb_per_s: rounded(stats.upload.rate().unwrap_or(0.0) / 1e6),
     });
-    let latency = stats.latency.filter(|_| args.realtime);
+    let shown = |l: LatencySummary| Latency {
+        p50: ms(l.p50),
+        p95: ms(l.p95),
+        p99: ms(l.p99),
+        n: l.n,
+    };
     Summary {
         ended,
         error,
-        source: shown_source(&args.source),
+        source: SourceSpec::shown(&args.source),
         api_url: args
             .api_url
             .as_deref()
@@ -331,27 +399,21 @@ fn summary(args: &RunArgs, ended: Ended, error: Option<String>, stats: &SessionS
         seconds: rounded(stats.elapsed.as_secs_f64()),
         connect_ms: stats.connect.map(ms),
         first_frame_ms: stats.first_frame.map(ms),
-        latency_ms: latency.map(|l| Latency {
-            p50: ms(l.p50),
-            p95: ms(l.p95),
-            p99: ms(l.p99),
-            n: l.n,
+        latency_ms: stats.latency.filter(|_| facts.realtime).map(shown),
+        stages_ms: stats
+            .stages
+            .iter()
+            .map(|(stage, latency)| (stage.as_str(), shown(*latency)))
+            .collect(),
+        pairing: facts.track.then(|| Pairing {
+            exact: stats.pairing.exact,
+            nearest: stats.pairing.nearest,
+            unpaired: stats.pairing.unpaired,
         }),
         upload,
         cpu_seconds: rounded(usage::cpu_seconds()),
         max_rss_mb: rounded(usage::max_rss_mb()),
     }
-}
-
-/// A path as its file name, a URL without credentials.
-fn shown_source(source: &str) -> String {
-    if VideoFileSource::new(source).is_url() {
-        return redact(source);
-    }
-    let name = std::path::Path::new(source)
-        .file_name()
-        .unwrap_or(source.as_ref());
-    name.to_string_lossy().into_owned()
 }
 
 impl Outcome {
@@ -360,6 +422,7 @@ impl Outcome {
         let error = failure.to_string();
         let mut summary = summary(
             args,
+            Facts::default(),
             Ended::Error,
             Some(error.clone()),
             &SessionStats::default(),

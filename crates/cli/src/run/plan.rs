@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use framewire::{StreamConfig, TaskType, Workflow};
 use serde_json::Value;
 
+use super::source::SourceSpec;
 use crate::args::{FramesPath, RunArgs};
 
 /// The detector that `make assets` puts in place.
@@ -15,8 +16,10 @@ pub(crate) const BUNDLED_MODEL: &str = "ssd-mobilenetv2-oidv4";
 /// Everything about a stream that does not need a worker to be known.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) source: String,
+    pub(crate) source: SourceSpec,
     pub(crate) realtime: bool,
+    /// Frames come back on a video track instead of inside the results.
+    pub(crate) track: bool,
     pub(crate) workflow: Workflow,
     pub(crate) config: StreamConfig,
     pub(crate) draw: bool,
@@ -25,15 +28,13 @@ pub(crate) struct Plan {
 impl Plan {
     /// Checks and combines the options. Reads the workflow file.
     pub(crate) fn new(args: &RunArgs) -> anyhow::Result<Self> {
-        check_source(&args.source)?;
+        let source = SourceSpec::parse(&args.source, args.local)?;
         ensure!(
-            args.frames == FramesPath::Datachannel,
-            "frames on a video track are not in this version; use --frames datachannel"
+            args.frames == FramesPath::Datachannel || !source.is_live(),
+            "--frames is for files; frames of live sources always come back on a track"
         );
-        ensure!(
-            !args.relay_only,
-            "relayed connections (TURN) are not in this version; leave out --relay-only"
-        );
+        let realtime = args.realtime || (source.is_live() && !args.batch);
+        let track = source.is_live() || args.frames == FramesPath::Track;
         let on_stdout = |path: &Option<std::path::PathBuf>| path.as_deref() == Some(Path::new("-"));
         ensure!(
             !(on_stdout(&args.out_data) && on_stdout(&args.summary)),
@@ -48,7 +49,7 @@ impl Plan {
         let mut config = StreamConfig::new();
         config.stream_output = args.stream_output.clone();
         config.data_output = args.data_output.clone();
-        config.realtime_processing = args.realtime;
+        config.realtime_processing = realtime;
         config.turn_server = args.ice_servers.clone();
         config.workflow_parameters = args.params.iter().cloned().collect();
         config.image_input = args.image_input.clone();
@@ -60,8 +61,9 @@ impl Plan {
         let draw = args.draw
             || (args.out_video.is_some() && !args.no_draw && draws_nothing_itself(&workflow, args));
         Ok(Self {
-            source: args.source.clone(),
-            realtime: args.realtime,
+            source,
+            realtime,
+            track,
             workflow,
             config,
             draw,
@@ -74,27 +76,6 @@ impl Plan {
     pub(crate) fn wants_frames(&self) -> bool {
         !self.config.stream_output.is_empty() || matches!(self.workflow, Workflow::Model { .. })
     }
-}
-
-/// Sources this version cannot stream are named as such instead of as missing files.
-fn check_source(source: &str) -> anyhow::Result<()> {
-    const LIVE: [&str; 8] = [
-        "rtsp:",
-        "rtsps:",
-        "rtmp:",
-        "rtmps:",
-        "mjpeg+http:",
-        "mjpeg+https:",
-        "webcam:",
-        "test:",
-    ];
-    let lower = source.to_ascii_lowercase();
-    if let Some(scheme) = LIVE.iter().find(|scheme| lower.starts_with(**scheme)) {
-        bail!(
-            "live sources ({scheme}…) are not in this version; give a video file or an http(s) URL of one"
-        );
-    }
-    Ok(())
 }
 
 fn workflow(args: &RunArgs) -> anyhow::Result<Workflow> {
@@ -200,9 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn live_sources_are_named_as_such() {
-        let error = plan(&["rtsp://camera/1"]).unwrap_err();
-        assert!(error.to_string().contains("live sources"));
+    fn live_sources_play_in_realtime_on_a_track_unless_told_otherwise() {
+        let live = plan(&["rtsp://camera/1"]).unwrap();
+        assert!(live.realtime && live.track && live.config.realtime_processing);
+        let batch = plan(&["test:640x480@30", "--batch"]).unwrap();
+        assert!(!batch.realtime && batch.track);
+        let file = plan(&["a.mp4", "--frames", "track"]).unwrap();
+        assert!(!file.realtime && file.track);
+        assert!(plan(&["rtsp://camera/1", "--frames", "track"]).is_err());
     }
 
     #[test]

@@ -1,0 +1,37 @@
+//! Plays `test:` pictures into a session at their own pace, on a thread of its own.
+//! Not here: the pictures themselves; those are media's.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use framewire::{FramePool, FrameSender};
+use framewire_media::TestPattern;
+
+use super::source::TestSpec;
+
+/// Starts playing. The thread ends with the last picture or with the session, which no longer takes any.
+pub(crate) fn play(spec: TestSpec, sender: FrameSender) -> anyhow::Result<()> {
+    let mut pattern = TestPattern::new(spec.width, spec.height, spec.nominal_fps())?;
+    let pool = FramePool::default();
+    let run = move || {
+        let begin = Instant::now();
+        let mut counter: u32 = 0;
+        while spec.frames.is_none_or(|frames| u64::from(counter) < frames) {
+            let Ok(frame) = pattern.frame(counter.wrapping_add(1), &pool) else {
+                break;
+            };
+            let due = begin + spec.interval().mul_f64(f64::from(counter));
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if sender.send(frame).is_err() {
+                break;
+            }
+            counter = counter.wrapping_add(1);
+        }
+        sender.end();
+    };
+    std::thread::Builder::new()
+        .name("fw-pattern".into())
+        .spawn(run)
+        .map(drop)
+        .context("cannot start the thread that makes the test pictures")
+}
