@@ -1,7 +1,7 @@
 //! The encoding stage: processed frames into the track of the answer, one thread for each track.
 //! Not the choice of frames (`stream`) and not the network: a frame that would leave late is not even encoded.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use framewire_media::{EncoderOptions, Frame, VideoEncoder};
@@ -10,6 +10,7 @@ use framewire_transport::{OutgoingFrame, VideoCodec, VideoSendError, VideoTrack}
 use super::control::Control;
 use super::count::{Counts, DropReason, Stage};
 use super::queue::Handoff;
+use super::source::SourceFacts;
 use super::track::media_codec;
 
 /// Batch sessions wait for the network: how often they look.
@@ -34,8 +35,8 @@ pub(crate) struct Encode {
     pub(crate) track: VideoTrack,
     pub(crate) codec: VideoCodec,
     pub(crate) realtime: bool,
-    /// A hint for the encoder's rate control.
-    pub(crate) fps: Option<f64>,
+    /// The declared rate is a hint for the encoder's rate control.
+    pub(crate) facts: Arc<OnceLock<SourceFacts>>,
     pub(crate) control: Arc<Control>,
     pub(crate) counts: Arc<Counts>,
 }
@@ -88,7 +89,8 @@ impl Encode {
         let encoder = match encoder {
             Some(encoder) => encoder,
             empty => {
-                let fps = self.fps.filter(|fps| fps.is_finite() && *fps >= 1.0);
+                let fps = self.facts.get().and_then(|facts| facts.declared_fps);
+                let fps = fps.filter(|fps| fps.is_finite() && *fps >= 1.0);
                 let options = EncoderOptions::new(media_codec(self.codec))
                     .with_bitrate(bitrate)
                     // In range by the filter and the encoder's own bound.

@@ -314,7 +314,7 @@ impl Parts<'_> {
             track: out.track,
             codec: out.codec,
             realtime: plan.realtime,
-            fps: plan.declared_fps,
+            facts: self.facts.clone(),
             control: self.shared.control.clone(),
             counts: self.counts.clone(),
         };

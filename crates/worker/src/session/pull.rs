@@ -222,7 +222,7 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut line = Line::default();
         let rtp = TimeBase::RTP_VIDEO;
-        let mut put = |line: &mut Line, pts, base, ms| {
+        let put = |line: &mut Line, pts, base, ms| {
             let mut frame = frame(&pool, pts, base);
             line.put_on(&mut frame, at(ms));
             (frame.pts().unwrap(), frame.time_base())

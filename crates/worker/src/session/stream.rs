@@ -3,6 +3,7 @@
 
 use framewire_media::{Bgr, Canvas, Font, Frame, FramePool, TextStyle};
 use framewire_protocol::output::StreamOutput;
+use framewire_protocol::stream::{StreamSelector, Streamed};
 
 use crate::workflow::{Outputs, Value};
 
@@ -14,14 +15,13 @@ const LINE: f32 = 30.0;
 /// Chooses the streamed picture of each frame of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Streamer {
-    /// What auto-detection found; `None` inside: the workflow has no picture.
-    detected: Option<Option<String>>,
+    selector: StreamSelector,
     font: Font,
 }
 
 impl Streamer {
     /// The picture to stream: the output in force, or the source frame when there is none. What is wrong is appended to
-    /// `errors`, and all of `errors` is drawn on the picture.
+    /// `errors`, and all of `errors` is drawn on the picture. `outputs`: `None` when the workflow failed.
     pub(crate) fn picture(
         &mut self,
         mode: &StreamOutput,
@@ -30,11 +30,8 @@ impl Streamer {
         errors: &mut Vec<String>,
         pool: &FramePool,
     ) -> Frame {
-        let mut picture = match outputs {
-            Some(outputs) => self.choose(mode, outputs, errors).unwrap_or(source),
-            None => source,
-        }
-        .clone();
+        let chosen = outputs.and_then(|outputs| self.choose(mode, outputs, errors));
+        let mut picture = chosen.unwrap_or(source).clone();
         picture.set_timing(source.timing());
         self.draw(&mut picture, errors, pool);
         picture
@@ -46,37 +43,17 @@ impl Streamer {
         outputs: &'a Outputs,
         errors: &mut Vec<String>,
     ) -> Option<&'a Frame> {
-        let name = match mode {
-            StreamOutput::Named(name) => {
-                self.detected = None; // looking again when the client asks for it
-                Some(name.clone())
-            }
-            _ => self
-                .detected
-                .get_or_insert_with(|| {
-                    let mut named = outputs.iter();
-                    named
-                        .find(|(_, value)| image_of(value).is_some())
-                        .map(|(name, _)| name.to_owned())
-                })
-                .clone(),
-        };
-        let known: Vec<&str> = outputs.iter().map(|(name, _)| name).collect();
-        let Some(name) = name else {
-            errors.extend(missing("none", "The workflow has no image output", &known));
-            return None;
-        };
-        match outputs.get(&name) {
-            Some(value) => image_of(value).or_else(|| {
-                let what = format!("The output '{name}' is no image in this frame");
-                errors.extend(missing(&name, &what, &known));
-                None
-            }),
-            None => {
-                let what = format!("The workflow has no output '{name}'");
-                errors.extend(missing(&name, &what, &known));
+        let judged: Vec<(&str, bool)> = outputs
+            .iter()
+            .map(|(name, value)| (name, image_of(value).is_some()))
+            .collect();
+        match self.selector.select(mode, &judged) {
+            Streamed::Output(name) => outputs.get(&name).and_then(image_of),
+            Streamed::Unprocessed(_, lines) => {
+                errors.extend(lines);
                 None
             }
+            _ => None,
         }
     }
 
@@ -111,13 +88,4 @@ fn image_of(value: &Value) -> Option<&Frame> {
         }),
         _ => None,
     }
-}
-
-fn missing(name: &str, what: &str, known: &[&str]) -> [String; 4] {
-    [
-        what.to_owned(),
-        format!("Streamed output: {name}"),
-        format!("Outputs of the workflow: {}", known.join(", ")),
-        "Showing the source frame instead".to_owned(),
-    ]
 }

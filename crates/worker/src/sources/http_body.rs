@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::runtime::Runtime;
@@ -35,6 +35,8 @@ pub(super) struct HttpBody {
     runtime: Option<Runtime>,
     response: Response,
     rest: Bytes,
+    /// Whether an end of the bytes is the end the server meant: announced by it, or of a body without parts.
+    may_end: bool,
     silence: Duration,
     stop: watch::Receiver<bool>,
 }
@@ -77,7 +79,10 @@ impl HttpBody {
                     .to_ascii_lowercase()
                     .starts_with("multipart/x-mixed-replace")
             });
+        let announced = response.content_length().is_some()
+            || response.headers().contains_key(TRANSFER_ENCODING);
         let body = HttpBody {
+            may_end: announced || !multipart,
             runtime: Some(runtime),
             response,
             rest: Bytes::new(),
@@ -107,7 +112,14 @@ impl Read for HttpBody {
             })?;
             match chunk {
                 Some(chunk) => self.rest = chunk,
-                None => return Ok(0),
+                None if self.may_end || *self.stop.borrow() => return Ok(0),
+                // A camera that dies looks like this. One that is done says so with the last boundary.
+                None => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the server closed the connection without an end",
+                    ));
+                }
             }
         }
         let length = out.len().min(self.rest.len());

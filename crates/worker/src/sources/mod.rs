@@ -25,8 +25,13 @@ pub(crate) enum SourceError {
     #[error("its host cannot be resolved: {0}")]
     NoAddress(String),
     /// The host leads to a place this worker does not go.
-    #[error("it leads to a {0} address, which is not allowed")]
-    Address(&'static str),
+    #[error("it leads to a {class} address, which is not allowed{hint}")]
+    Address {
+        /// What kind of place that is.
+        class: &'static str,
+        /// What would permit it, if anything does.
+        hint: &'static str,
+    },
     /// A redirect that is not followed.
     #[error("it redirects, and {0}")]
     Redirect(&'static str),

@@ -8,12 +8,13 @@ use std::time::Duration;
 use framewire_media::{
     FramePool, Interrupt, LiveError, LiveFrame, LiveInput, LiveOptions, MjpegKind,
 };
-use framewire_protocol::signalling::WorkerRequest;
+use framewire_protocol::signalling::{self, PulledSource, WorkerRequest};
 use tokio::sync::watch;
 use url::Url;
 
 use super::SourceError;
 use super::address::Reach;
+use super::gate::RtspGate;
 use super::http_body::{HttpBody, HttpLimits, resolve};
 use crate::config::WorkerConfig;
 use crate::session::SourceKind;
@@ -48,6 +49,8 @@ pub(crate) struct Opened {
     input: LiveInput,
     /// Read while opening, to see that there are pictures.
     first: Option<LiveFrame>,
+    /// Carries an RTSP source's connection, for as long as it is read.
+    gate: Option<RtspGate>,
 }
 
 /// A source that was opened before its session was answered.
@@ -79,27 +82,28 @@ impl PullSpec {
         config: &WorkerConfig,
         request: &WorkerRequest,
     ) -> Result<Option<PullSpec>, SourceError> {
-        let (field, kind, text) = match (&request.rtsp_url, &request.mjpeg_url) {
-            (Some(text), _) => ("rtsp_url", SourceKind::Rtsp, text),
-            (None, Some(text)) => ("mjpeg_url", SourceKind::Mjpeg, text),
-            (None, None) => return Ok(None),
-        };
         let placeholder = config.env.rtsp_placeholder.as_ref();
-        let text = match placeholder {
-            Some(known) if kind == SourceKind::Rtsp && known.text == *text => &known.url,
-            _ => text,
+        let placeholder = placeholder.map(|known| signalling::RtspPlaceholder {
+            name: &known.text,
+            url: &known.url,
+        });
+        let (field, kind, text) = match request.pulled_source(placeholder) {
+            Some(PulledSource::Rtsp(text)) => ("rtsp_url", SourceKind::Rtsp, text),
+            Some(PulledSource::Mjpeg(text)) => ("mjpeg_url", SourceKind::Mjpeg, text),
+            _ => return Ok(None),
         };
         let (schemes, reach): (&[&str], Reach) = if kind == SourceKind::Rtsp {
-            let reach = if config.deny_private_sources {
-                Reach::Public
-            } else {
-                Reach::Private
+            let reach = Reach {
+                private: !config.deny_private_sources,
+                hint: " (this worker denies private sources)",
             };
             (&["rtsp", "rtsps"], reach)
-        } else if config.env.mjpeg_allow_non_global {
-            (&["http", "https"], Reach::Private)
         } else {
-            (&["http", "https"], Reach::Public)
+            let reach = Reach {
+                private: config.env.mjpeg_allow_non_global,
+                hint: " (unless the worker's WEBRTC_MJPEG_ALLOW_NON_GLOBAL_ADDRESSES is true)",
+            };
+            (&["http", "https"], reach)
         };
         let url = parse(text, schemes).map_err(|reason| SourceError::Url { field, reason })?;
         Ok(Some(PullSpec {
@@ -143,7 +147,11 @@ impl PullSpec {
             MjpegKind::Plain
         };
         let input = LiveInput::mjpeg(Box::new(body), kind, &options, pool, &stop.interrupt);
-        let mut opened = Opened { input, first: None };
+        let mut opened = Opened {
+            input,
+            first: None,
+            gate: None,
+        };
         match opened.read()? {
             Some(frame) => opened.first = Some(frame),
             None => {
@@ -166,13 +174,16 @@ impl PullSpec {
         self.reach.check(&addresses)?;
         let mut last = SourceError::NoAddress("the name has none".into());
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
-            let mut url = self.url.clone();
-            if url.set_ip_host(address.ip()).is_err() {
-                return Err(SourceError::NoAddress("its host is no name".into()));
-            }
-            match LiveInput::rtsp(url.as_str(), options, pool, &stop.interrupt) {
-                Ok(input) => return Ok(Opened { input, first: None }),
-                Err(error) => last = error.into(),
+            let gate = RtspGate::open(&self.url, address, limit)?;
+            match LiveInput::rtsp(gate.url(), options, pool, &stop.interrupt) {
+                Ok(input) => {
+                    return Ok(Opened {
+                        input,
+                        first: None,
+                        gate: Some(gate),
+                    });
+                }
+                Err(error) => last = gate.refusal().unwrap_or_else(|| error.into()),
             }
             if !last.is_passing() {
                 break;
@@ -190,7 +201,12 @@ impl Opened {
         }
         match self.input.read() {
             Ok(frame) => Ok(frame),
-            Err(error) => Err(error.into()),
+            Err(LiveError::Interrupted) => Err(SourceError::Stopped),
+            // What the gate saw is the cause of what the reader met.
+            Err(error) => {
+                let refusal = self.gate.as_ref().and_then(RtspGate::refusal);
+                Err(refusal.unwrap_or_else(|| error.into()))
+            }
         }
     }
 
@@ -294,7 +310,10 @@ mod tests {
         let spec = PullSpec {
             kind: SourceKind::Rtsp,
             url: Url::parse("rtsp://u:secret@h/x").unwrap(),
-            reach: Reach::Public,
+            reach: Reach {
+                private: false,
+                hint: "",
+            },
             open: Duration::ZERO,
             silence: Duration::ZERO,
         };

@@ -22,7 +22,8 @@ pub fn offer_sdp() -> String {
     offer_with(&["inference", "video_upload"], |_| {}).1
 }
 
-fn offer_with(
+/// An offer and its text; `change` may do anything to it.
+pub fn offer_with(
     channels: &[&str],
     change: impl FnOnce(&mut PeerConfig),
 ) -> (framewire_transport::Offer, String) {
@@ -81,14 +82,15 @@ impl Client {
             .unwrap_or_else(|refused| panic!("refused: {} {}", refused.status, refused.body))
     }
 
-    /// A client whose offer has a video section, and no upload channel.
+    /// A client whose offer has a video section.
     pub fn with_video(
         worker: &Worker,
+        channels: &[&str],
         video: VideoConfig,
         change: impl FnOnce(&mut Value),
     ) -> Result<Client, Response> {
         let offer = |config: &mut PeerConfig| config.video = Some(video);
-        Client::with_config(worker, &["inference"], &[], change, offer)
+        Client::with_config(worker, channels, &[], change, offer)
     }
 
     /// What the worker says before `end`, if anything.
@@ -106,7 +108,7 @@ impl Client {
         None
     }
 
-    fn with_config(
+    pub fn with_config(
         worker: &Worker,
         channels: &[&str],
         headers: &[(&str, &str)],

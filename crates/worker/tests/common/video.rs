@@ -3,7 +3,9 @@
 
 use std::sync::OnceLock;
 
-use framewire_media::{Bgr, Frame, FramePool, Mp4Options, Mp4Writer, TimeBase, Timing};
+use framewire_media::{
+    Bgr, Frame, FramePool, Mp4Options, Mp4Writer, TestPattern, TimeBase, Timing,
+};
 
 /// Frames of [`small`].
 pub const FRAMES: usize = 30;
@@ -34,6 +36,14 @@ pub fn noisy(frames: usize) -> Vec<u8> {
     })
 }
 
+/// 320x240 numbered pictures at 25 fps.
+pub fn numbered(frames: u32) -> Vec<u8> {
+    let mut pattern = TestPattern::new(320, 240, 25).unwrap();
+    make_with(320, 240, frames as usize, 25, |pool, index| {
+        pattern.frame(index as u32, pool).unwrap()
+    })
+}
+
 fn make(width: u32, height: u32, frames: usize, fps: i32) -> Vec<u8> {
     make_with(width, height, frames, fps, |pool, index| {
         let grey = u8::try_from(index * 255 / frames).unwrap();
@@ -46,7 +56,7 @@ fn make_with(
     height: u32,
     frames: usize,
     fps: i32,
-    picture: impl Fn(&FramePool, usize) -> Frame,
+    mut picture: impl FnMut(&FramePool, usize) -> Frame,
 ) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");

@@ -76,17 +76,22 @@ impl Camera {
         video: VideoConfig,
         change: impl FnOnce(&mut Value),
     ) -> Result<Camera, Response> {
-        let client = Client::with_video(worker, video, |body| {
+        let client = Client::with_video(worker, &["inference"], video, |body| {
             passthrough(body);
             change(body);
         })?;
+        Ok(Camera::of(client))
+    }
+
+    /// A camera on a session that was started some other way.
+    pub fn of(client: Client) -> Camera {
         let track = client
             .peer
             .video()
             .expect("the answer has a usable video section");
         let codec = track.codecs()[0];
         let pool = FramePool::default();
-        Ok(Camera {
+        Camera {
             client,
             pattern: TestPattern::new(640, 480, 30).unwrap(),
             encoder: VideoEncoder::new(EncoderOptions::new(media(codec))).unwrap(),
@@ -94,7 +99,7 @@ impl Camera {
             decoder: VideoDecoder::new(media(codec), pool.clone()).unwrap(),
             pool,
             track,
-        })
+        }
     }
 
     /// Pictures of another size from now on.

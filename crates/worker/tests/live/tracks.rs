@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use crate::camera::{Camera, START, STEP, only};
 use crate::common::peer::errors;
-use crate::common::worker;
+use crate::common::{PATIENCE, worker};
 
 #[test]
 fn frames_of_the_clients_track_come_back_with_their_timestamps_and_numbers() {
     let worker = worker();
     for codec in [VideoCodec::Vp8, VideoCodec::H264] {
+        // Dropped at the end of the turn, which closes the session.
         let mut camera = Camera::start(&worker, only(codec), |_| {});
         for index in 0..30 {
             let back = camera.round_trip(index);
@@ -39,6 +40,7 @@ fn frames_of_the_clients_track_come_back_with_their_timestamps_and_numbers() {
             );
         }
     }
+    assert!(worker.wait_idle(PATIENCE), "closed sessions end");
     let stats = worker.stats();
     assert_eq!((stats.frames, stats.video_frames), (60, 60));
     assert!(
