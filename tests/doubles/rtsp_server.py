@@ -4,7 +4,7 @@
 
 Prints `ready` when it serves, then `port N` (PORT 0 takes a free one). Mounts, all 640x480 and open to all unless it
 says otherwise: /test (H.264, a keyframe each second), /long (H.264, a keyframe each ten seconds), /vp8, /mjpeg,
-/auth (H.264, for user:pass), /audio (no video).
+/auth (H.264, for user:pass), /audio (no video), /short (H.264, ends after a second).
 
 Debian: python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,ugly,bad}.
 """
@@ -26,6 +26,7 @@ H264 = (
 VP8 = "( " + PICTURE.format(fps=30) + " ! vp8enc deadline=1 cpu-used=8 keyframe-max-dist=30 ! rtpvp8pay name=pay0 pt=96 )"
 # Anything but I420 would make JPEGs that RTP's payload format has no type for.
 MJPEG = "( " + PICTURE.format(fps=15) + " ! jpegenc quality=85 ! rtpjpegpay name=pay0 pt=26 )"
+SHORT = H264.replace("{interval}", "30").replace("is-live=true", "is-live=true num-buffers=30")
 AUDIO = "( audiotestsrc is-live=true ! mulawenc ! rtppcmupay name=pay0 pt=0 )"
 
 EVERYBODY, USER = "everybody", "user"
@@ -34,6 +35,7 @@ MOUNTS = {
     "/long": (H264.replace("{interval}", "300"), [EVERYBODY, USER]),
     "/vp8": (VP8, [EVERYBODY, USER]),
     "/mjpeg": (MJPEG, [EVERYBODY, USER]),
+    "/short": (SHORT, [EVERYBODY, USER]),
     "/audio": (AUDIO, [EVERYBODY, USER]),
     "/auth": (H264.replace("{interval}", "30"), [USER]),
 }

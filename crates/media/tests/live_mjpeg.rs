@@ -182,12 +182,7 @@ fn a_stream_of_nothing_but_damaged_pictures_times_out() {
     let options = LiveOptions::default().with_picture_timeout(Duration::from_millis(200));
     // A picture as far as its segments go, which no decoder takes.
     let hollow = Repeat(&[0xff, 0xd8, 0xff, 0xda, 0, 2, 0, 0xff, 0xd9]);
-    let mut input = open_with(
-        hollow,
-        MjpegKind::Plain,
-        &options,
-        &Interrupt::new(),
-    );
+    let mut input = open_with(hollow, MjpegKind::Plain, &options, &Interrupt::new());
     let error = input.read().unwrap_err();
     assert!(matches!(error, LiveError::TimedOut { .. }), "{error:?}");
     assert!(input.stats().damaged > 0);

@@ -180,6 +180,17 @@ impl LiveDemuxer {
         }
     }
 
+    /// Whether the server still answers after its stream ended: asks it to pause. Only RTSP has an answer to that; with
+    /// anything else the end of the stream is the end of the connection.
+    pub(crate) fn is_still_connected(&mut self) -> bool {
+        use ff::Error as E;
+        self.input.format().name() == "rtsp"
+            && matches!(
+                self.input.pause(),
+                Ok(()) | Err(E::HttpBadRequest | E::HttpNotFound | E::HttpOther4xx)
+            )
+    }
+
     /// The packet read last.
     pub(crate) fn packet(&self) -> &Packet {
         &self.packet

@@ -57,8 +57,8 @@ pub(super) struct StreamInput {
     ended: bool,
 }
 
-/// How long a connection that said goodbye is watched for being cut.
-const GOODBYE: Duration = Duration::from_millis(100);
+/// How long a server whose stream ended may take to show that it is still there.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How long closing a connection may take.
 const CLOSING: Duration = Duration::from_millis(200);
@@ -233,15 +233,13 @@ impl StreamInput {
         }
     }
 
-    /// Whether the source said that it ends, rather than the connection being cut. FFmpeg reports both alike; a server
-    /// that said goodbye keeps the connection, a cut one is at its end again at once.
+    /// Whether the source said that it ends, rather than the connection being cut, which FFmpeg reports alike.
     fn said_goodbye(&mut self) -> bool {
-        if self.capture != CaptureTime::Arrival && self.capture != CaptureTime::Previous {
+        if !matches!(self.capture, CaptureTime::Arrival | CaptureTime::Previous) {
             return true;
         }
         self.watch.arm(Instant::now() + GOODBYE);
-        let again = self.demuxer.next_packet();
-        again.is_err() && self.watch.cause() == Some(Stop::Deadline)
+        self.demuxer.is_still_connected()
     }
 
     fn broken(&self, reason: String) -> LiveError {
