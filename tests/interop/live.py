@@ -63,6 +63,12 @@ def rtsp_server(port, *options):
         process.stdout.close()
 
 
+def _listens(port):
+    """Whether somebody listens on this TCP port, without connecting to it."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines)
+
+
 @contextlib.contextmanager
 def rtmp_stream(port, clip):
     """One FFmpeg that waits for one reader and sends it the clip, over and over, at its own pace."""
@@ -70,6 +76,10 @@ def rtmp_stream(port, clip):
     command = [shutil.which("ffmpeg"), "-v", "error", "-re", "-stream_loop", "-1", "-i", clip, "-an", "-c", "copy"]
     process = subprocess.Popen([*command, "-f", "flv", "-listen", "1", url])
     try:
+        deadline = time.monotonic() + 20
+        while not _listens(port):  # it takes one reader only: connecting to see would use it up
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
         yield url
     finally:
         process.kill()
