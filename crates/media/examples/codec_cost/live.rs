@@ -74,7 +74,7 @@ fn run(
     }
     let real = sizes.iter().sum::<usize>() as f64 * 8.0 * 25.0 / frames.len() as f64;
     println!(
-        "{size:>9}  {codec:<4} {:4} kbit/s  encode {} ms  decode {} ms (median, p95)  \
+        "{size:>9}  {codec:<4} {:4} kbit/s  encode {} ms  decode {} ms (min, median, p95)  \
          real {:.2} x  PSNR {:.1} dB mean {:.1} p5  keyframe {:.1} kB  backlog {latest:.0} ms  n {}",
         bitrate / 1000,
         spread(&mut encoding),
@@ -173,7 +173,8 @@ fn millis(since: Instant) -> f64 {
 }
 
 fn spread(times: &mut [f64]) -> String {
-    format!("{:.2} {:.2}", percentile(times, 50), percentile(times, 95))
+    let [least, median, most] = [0, 50, 95].map(|percent| percentile(times, percent));
+    format!("{least:.2} {median:.2} {most:.2}")
 }
 
 fn percentile(values: &mut [f64], percent: usize) -> f64 {

@@ -59,7 +59,7 @@ impl VideoCodec {
             (*raw).max_pixels = i64::try_from(max_pixels).unwrap_or(i64::MAX);
             (*raw).thread_count = 1;
             (*raw).flags |= ffi::AV_CODEC_FLAG_LOW_DELAY as i32;
-            (*raw).err_recognition |= ffi::AV_EF_EXPLODE as i32;
+            (*raw).err_recognition |= ffi::AV_EF_EXPLODE;
         }
         let opened = context.decoder().open_as(codec)?;
         Ok(Some(VideoCodec {

@@ -22,7 +22,7 @@ pub fn scene(pool: &FramePool, width: u32, height: u32, number: u32) -> Frame {
         for column in 0..w {
             let inside =
                 (left..left + w / 5).contains(&column) && (top..top + h / 5).contains(&row);
-            let texture = (column * 7 ^ row * 13) as u8 & 15;
+            let texture = ((column * 7) ^ (row * 13)) as u8 & 15;
             y.push(match inside {
                 true => 40 + texture * 8,
                 false => wave[(column + row / 2 + n * 2) & 255] / 2 + 40 + texture,
