@@ -202,6 +202,20 @@ fn results_that_never_stop_do_not_hold_a_session_longer_than_two_seconds() {
 }
 
 #[test]
+fn a_drain_ends_at_once_when_everything_sent_has_come_back() {
+    let mut run = Run::open(live());
+    run.feed(Input::FrameSent).feed(Input::Drained).pass(SECOND);
+    assert_eq!(run.end(), None, "the source goes on");
+    run.feed(source_ended(None)).feed(Input::Drained);
+    assert_eq!(run.end(), Some(&complete()));
+    let mut failed = Run::open(live());
+    failed
+        .feed(source_ended(Some("the camera is gone")))
+        .feed(Input::Drained);
+    assert!(matches!(failed.end(), Some(End::SourceFailed { .. })));
+}
+
+#[test]
 fn a_source_that_failed_ends_the_session_with_its_error_after_the_drain() {
     let mut run = Run::open(live());
     let _ = run.result(1);

@@ -37,6 +37,7 @@ pub fn session(data: &[u8]) {
                     3 => Input::SourceEnded {
                         error: Some("gone".to_owned()),
                     },
+                    5 => Input::Drained,
                     _ => Input::Connected,
                 },
             ),

@@ -185,9 +185,7 @@ impl Job {
         match self.channels.open(channel, &label) {
             Role::Results if self.phase == JobPhase::Offered => self.connected(now),
             Role::Results | Role::Upload => {}
-            Role::Ignored => self
-                .out
-                .push_back(JobOutput::Warning(JobWarning::IgnoredChannel(label))),
+            Role::Ignored => self.warn(JobWarning::IgnoredChannel(label)),
         }
     }
 
@@ -226,14 +224,11 @@ impl Job {
         let message = match ControlMessage::parse(data) {
             Ok(message) => message,
             Err(error) => {
-                return self
-                    .out
-                    .push_back(JobOutput::Warning(JobWarning::Control(error)));
+                return self.warn(JobWarning::Control(error));
             }
         };
         if message.negative_ack {
-            self.out
-                .push_back(JobOutput::Warning(JobWarning::NegativeAck));
+            self.warn(JobWarning::NegativeAck);
         }
         if message
             .ack
@@ -245,9 +240,7 @@ impl Job {
         if let Some(names) = message.stream_output {
             match self.modes.stream.apply(&names) {
                 StreamChange::Applied => changed = true,
-                StreamChange::NoVideoTrack => self
-                    .out
-                    .push_back(JobOutput::Warning(JobWarning::NoVideoTrack)),
+                StreamChange::NoVideoTrack => self.warn(JobWarning::NoVideoTrack),
             }
         }
         if let Some(names) = message.data_output {
@@ -287,9 +280,7 @@ impl Job {
             Err(error) if error.is_fatal() && self.takes_upload() => {
                 self.stop(now, JobEnd::SourceFailed(error.to_string()));
             }
-            Err(error) => self
-                .out
-                .push_back(JobOutput::Warning(JobWarning::Upload(error))),
+            Err(error) => self.warn(JobWarning::Upload(error)),
         }
     }
 
@@ -300,6 +291,10 @@ impl Job {
             JobPhase::Offered | JobPhase::AwaitingUpload | JobPhase::Uploading
         );
         early && self.config.source == JobSource::Upload
+    }
+
+    fn warn(&mut self, warning: JobWarning) {
+        self.out.push_back(JobOutput::Warning(warning));
     }
 
     fn enter(&mut self, now: Instant, phase: JobPhase, limit: Option<Duration>) {

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(String::from_utf8(out).unwrap(), golden);
         let mut out = Vec::new();
         ResultWriter::begin(&mut out).finish(&timed, Vec::new());
-        let golden = r#"{"serialized_output_data":null,"video_metadata":{"frame_id":1,"received_at":"2026-01-02T03:04:05.678901","pts":3000,"time_base":1.1111111111111112e-5,"declared_fps":null,"measured_fps":null,"width":640,"height":480,"fw":{"rtp_ts":4294967295,"received_us":1500000,"queue_us":120,"decode_us":900,"infer_us":17000,"encode_us":null,"send_us":null}},"errors":[],"processing_complete":false,"termination_reason":null}"#;
+        let golden = r#"{"serialized_output_data":null,"video_metadata":{"frame_id":1,"received_at":"2026-01-02T03:04:05.678901","pts":3000,"time_base":0.000011111111111111112,"declared_fps":null,"measured_fps":null,"width":640,"height":480,"fw":{"rtp_ts":4294967295,"received_us":1500000,"queue_us":120,"decode_us":900,"infer_us":17000,"encode_us":null,"send_us":null}},"errors":[],"processing_complete":false,"termination_reason":null}"#;
         assert_eq!(String::from_utf8(out.clone()).unwrap(), golden);
         let read = ResultMessage::parse(&out).unwrap();
         assert_eq!(read.video_metadata.get(), Some(&timed));

@@ -28,6 +28,11 @@ impl Drain {
         self.quiet = now.checked_add(self.limits.quiet);
     }
 
+    /// Nothing more will arrive.
+    pub(super) fn done(&mut self, now: Instant) {
+        self.quiet = Some(now);
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         [self.quiet, self.total].into_iter().flatten().min()
     }

@@ -37,6 +37,8 @@ pub enum Input {
         /// What went wrong, in words; without credentials.
         error: Option<String>,
     },
+    /// Everything that was sent has come back: a drain need not wait for silence. Without one it changes nothing.
+    Drained,
     /// The transport has heard nothing for this long.
     Stalled(Duration),
     /// The transport hears the peer again.

@@ -81,6 +81,7 @@ impl Session {
             Input::UploadDone => self.advance(now, Step::Uploading, Step::FirstResult),
             Input::FrameSent => self.advance(now, Step::Sending, Step::FirstResult),
             Input::SourceEnded { error } => self.source_ended(now, error),
+            Input::Drained => self.drain.iter_mut().for_each(|drain| drain.done(now)),
             Input::Stalled(silence) => self.stall(now, silence),
             Input::Resumed => {
                 if self.stalled.take().is_some() {

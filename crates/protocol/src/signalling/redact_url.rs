@@ -28,8 +28,8 @@ fn shown(text: &str) -> Option<String> {
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
-    if !is_host(host) {
-        // A password with a slash in it would look like a host and a path.
+    if authority.contains('\\') || !is_host(host) {
+        // Readers disagree about where a host ends at a backslash; a password with a slash in it looks like a host and a path.
         return None;
     }
     let tail = tail.split_once('#').map_or(tail, |(before, _)| before);
