@@ -88,6 +88,7 @@ fn the_request_is_what_the_original_sends() {
             "stream_output",
             "data_output",
             "video_file_upload",
+            "framewire",
         ]
     );
     assert_eq!(body["api_key"], "test-key");

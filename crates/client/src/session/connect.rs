@@ -6,21 +6,18 @@ use std::time::Instant;
 
 use framewire_protocol::session::Input;
 use framewire_protocol::signalling::{Agreement, Feature};
-use framewire_transport::{
-    Direction, Endpoint, EndpointConfig, IceServer, Offer, Peer, PeerConfig, VideoConfig,
-    VideoTrack,
-};
+use framewire_transport::{Direction, Peer, VideoTrack};
 use tempfile::TempPath;
 
 use crate::client::ApiKeyTransport;
 use crate::error::{SessionError, Step};
 use crate::http::{ApiUrl, Signalling};
-use crate::ice::{DEFAULT_STUN, IceConfig};
 use crate::platform;
 use crate::request::offered_agreement;
 use crate::session::live::Link;
 #[cfg(feature = "ffmpeg")]
 use crate::session::live::{self, LiveSource};
+use crate::session::network;
 use crate::session::shared::Shared;
 use crate::session::upload::Upload;
 use crate::source::{PreparedFile, Source, VideoFileSource, fetch};
@@ -29,9 +26,6 @@ use crate::source::{PreparedFile, Source, VideoFileSource, fetch};
 pub(crate) const RESULTS: &str = "inference";
 /// Label of the channel that carries the file.
 pub(crate) const UPLOAD: &str = "video_upload";
-
-/// Batch: encoded frames that may wait for their decoder; beyond it frames would be lost up to a keyframe.
-const BATCH_FRAMES: usize = 600;
 
 /// What a start needs besides the shared state. Used up by it.
 pub(crate) struct Launch {
@@ -90,8 +84,9 @@ pub(crate) async fn connect(
         None => platform::turn_servers(options, &api, api_key.as_deref()).await,
     };
     let ice = shared.plan.ice.as_ref().or(fetched.as_ref());
-    let gather = offer(shared, servers(ice, &api));
+    let gather = network::offer(shared, network::servers(ice, &api));
     let (offer, ()) = tokio::try_join!(gather, signalling.reach())?;
+    shared.keep_gathering(offer.gathering());
 
     shared.input(Input::OfferReady);
     let body = shared.plan.body(
@@ -227,74 +222,8 @@ async fn prepare_file(
     Ok((upload, prepared.temporary))
 }
 
-async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Offer, SessionError> {
-    let options = &shared.options;
-    let mut config = PeerConfig::default()
-        .with_channel(RESULTS)
-        .with_ice_servers(servers)
-        .with_gather_timeout(options.gather_timeout)
-        .with_connect_timeout(options.connect_timeout)
-        .with_lost_after(options.lost_after);
-    if shared.plan.uploads {
-        config = config.with_channel(UPLOAD);
-    }
-    if shared.plan.media.uses_track() {
-        config = config.with_video(video(shared));
-    }
-    blocking(Step::Gathering, move || {
-        let local = |reason: String| SessionError::Local {
-            step: Step::Gathering,
-            reason,
-        };
-        let endpoint =
-            Endpoint::bind(EndpointConfig::default()).map_err(|error| local(chain(&error)))?;
-        endpoint.offer(config).map_err(|error| local(chain(&error)))
-    })
-    .await
-}
-
-fn video(shared: &Shared) -> VideoConfig {
-    let video = VideoConfig::default()
-        .with_send(shared.plan.media.sends)
-        .with_receive(shared.plan.media.receives)
-        .with_bitrate(shared.options.bitrate);
-    if shared.plan.realtime {
-        video
-    } else {
-        // Acknowledgements pace the worker; an original sends ahead until the first one reaches it.
-        video.with_max_frames(BATCH_FRAMES)
-    }
-}
-
-/// Servers for this side; with none configured, the default STUN server unless the worker is near.
-fn servers(ice: Option<&IceConfig>, api: &ApiUrl) -> Vec<IceServer> {
-    let Some(ice) = ice else {
-        let default = IceServer::new(vec![DEFAULT_STUN.to_owned()]);
-        return if api.is_local() {
-            Vec::new()
-        } else {
-            vec![default]
-        };
-    };
-    let mut usable = Vec::new();
-    for server in &ice.servers {
-        let (stun, other): (Vec<String>, Vec<String>) = server
-            .urls
-            .iter()
-            .cloned()
-            .partition(|url| url.to_ascii_lowercase().starts_with("stun:"));
-        if !other.is_empty() {
-            tracing::warn!("TURN servers are told to the worker but not used by this side yet");
-        }
-        if !stun.is_empty() {
-            usable.push(IceServer::new(stun));
-        }
-    }
-    usable
-}
-
 /// Runs something that blocks for a bounded time beside the session thread, which stays interruptible.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     step: Step,
     work: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
 ) -> Result<T, SessionError> {
@@ -308,7 +237,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -317,23 +246,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn stun_is_used_by_default_only_for_workers_far_away() {
-        let near = ApiUrl::parse("http://127.0.0.1:9001").unwrap();
-        let far = ApiUrl::parse("https://worker.example.com").unwrap();
-        assert!(servers(None, &near).is_empty());
-        assert_eq!(servers(None, &far)[0].urls, [DEFAULT_STUN]);
-        let none = IceConfig::parse(&json!({"iceServers": []})).unwrap();
-        assert!(servers(Some(&none), &far).is_empty());
-        let mixed = json!({"urls": ["turn:t.example", "stun:s.example"], "username": "u", "credential": "c"});
-        let mixed = IceConfig::parse(&mixed).unwrap();
-        assert_eq!(servers(Some(&mixed), &near)[0].urls, ["stun:s.example"]);
-    }
 }

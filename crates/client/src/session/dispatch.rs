@@ -13,7 +13,7 @@ use crate::session::FrameEvent;
 use crate::session::decode::{Done, Received, is_picture};
 use crate::session::queue::QueuedFrame;
 use crate::session::shared::Shared;
-use crate::stats::DropReason;
+use crate::stats::{DropReason, Stage};
 
 /// Runs until the pipeline is exhausted or shut, then lets consumers see the end.
 pub(crate) fn run(shared: &Arc<Shared>) {
@@ -68,7 +68,14 @@ fn deliver(shared: &Shared, done: Done) {
         // Its frame is on the track and counted there.
         None if shared.live.frames_on_track() => {}
         None if shared.plan.picture_names.is_empty() => {
-            shared.ledger(|ledger| ledger.delivered(Instant::now(), captured));
+            let now = Instant::now();
+            shared.ledger(|ledger| {
+                ledger.delivered(now, captured);
+                if let Some(captured) = captured {
+                    ledger.stages.span(Stage::Deliver, arrived, now);
+                    ledger.stages.span(Stage::Total, captured, now);
+                }
+            });
         }
         None => shared.ledger(|ledger| ledger.dropped(DropReason::NoPicture, 1)),
     }

@@ -298,6 +298,12 @@ impl<'a> Driver<'a> {
         match peer_verdict(reason, step) {
             PeerVerdict::Ours => {}
             PeerVerdict::Machine(end) => self.shared.input(Input::PeerEnded(end)),
+            PeerVerdict::Error(SessionError::Connect { mut stage }) => {
+                if let Some(servers) = self.shared.unhelpful_servers.get() {
+                    stage = format!("{stage} (servers that did not help: {servers})");
+                }
+                self.shared.fail(SessionError::Connect { stage });
+            }
             PeerVerdict::Error(error) => self.shared.fail(error),
         }
     }

@@ -10,6 +10,7 @@ mod intake;
 mod ledger;
 mod life;
 mod live;
+mod network;
 mod observer;
 mod pipeline;
 mod queue;

@@ -82,6 +82,8 @@ pub(crate) struct Shared {
     /// Wakes the session thread.
     pub(crate) attention: Notify,
     results_channel: OnceLock<DataChannel>,
+    /// STUN and TURN servers that failed and why.
+    pub(super) unhelpful_servers: OnceLock<String>,
     pub(super) ledger: Mutex<Ledger>,
     pub(crate) pipeline: Pipeline<Job, Done>,
     pub(crate) handlers: Handlers,
@@ -160,6 +162,7 @@ impl Shared {
             }),
             attention: Notify::new(),
             results_channel: OnceLock::new(),
+            unhelpful_servers: OnceLock::new(),
             ledger: Mutex::default(),
             pipeline: Pipeline::new(pipeline),
             handlers: Handlers::default(),

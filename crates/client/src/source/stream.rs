@@ -1,8 +1,9 @@
 //! Streams with an address: read here and sent as a track, or named to the worker, which reads them.
 //! Not here: reading them.
 
+use framewire_protocol::signalling::redact_url;
+
 use crate::error::{ConfigError, UrlPolicyError};
-use crate::redact;
 
 /// An address whose credentials are never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ impl StreamUrl {
     fn new(url: String, schemes: &[&str]) -> Result<Self, ConfigError> {
         let invalid = |reason: String| {
             ConfigError::from(UrlPolicyError::Invalid {
-                url: redact::url(&url),
+                url: redact_url(&url),
                 reason,
             })
         };
@@ -43,7 +44,7 @@ impl StreamUrl {
 
     /// For people.
     pub(crate) fn shown(&self) -> String {
-        redact::url(&self.0)
+        redact_url(&self.0)
     }
 
     pub(crate) fn is_rtmp(&self) -> bool {
@@ -182,5 +183,7 @@ mod tests {
         let error = RtspSource::new("http://user:secret@h/a").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("secret"));
         assert!(source.url.secret().contains("secret"));
+        let rtmp = LocalStreamSource::new("rtmp://h/live/secret-key").unwrap();
+        assert!(!format!("{rtmp:?}").contains("secret"));
     }
 }

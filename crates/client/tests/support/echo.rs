@@ -1,12 +1,11 @@
 //! A worker's end of live video: sends every frame it gets back as it came, with a result before it.
 //! It decodes nothing, which is the difference to a real worker; what it leaves out or adds each test says.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use framewire_transport::{IncomingFrame, OutgoingFrame, RecvError, VideoTrack};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::GUARD;
 use super::worker::Worker;
@@ -43,8 +42,6 @@ pub(crate) struct Echo {
     first: Option<u32>,
     /// Frames received so far.
     pub(crate) frames: u64,
-    /// The same for the test's own thread.
-    pub(crate) seen: Arc<AtomicU64>,
 }
 
 impl Echo {
@@ -57,13 +54,19 @@ impl Echo {
             habits,
             first: None,
             frames: 0,
-            seen: Arc::default(),
         }
     }
 
     /// Sends frames back until the client closes.
     pub(crate) fn run(&mut self) {
         while self.step() {}
+    }
+
+    /// The same, and tells the test the number of each frame sent back.
+    pub(crate) fn run_telling(&mut self, told: &Sender<u64>) {
+        while self.step() {
+            let _ = told.send(self.frames);
+        }
     }
 
     /// Sends this many frames back.
@@ -101,7 +104,6 @@ impl Echo {
             {
                 Ok(frame) => {
                     self.frames += 1;
-                    self.seen.store(self.frames, Ordering::SeqCst);
                     self.first.get_or_insert(frame.rtp_time);
                     return Some(frame);
                 }
@@ -142,9 +144,4 @@ impl Echo {
             captured: frame.completed,
         });
     }
-}
-
-/// What a worker of ours answers beside its SDP.
-pub(crate) fn agreement() -> Value {
-    json!({"v": 1, "features": ["ledger"]})
 }

@@ -3,7 +3,10 @@
 #![allow(dead_code)] // each test file uses its part
 
 mod content;
+#[cfg(feature = "ffmpeg")]
 pub(crate) mod echo;
+#[cfg(feature = "ffmpeg")]
+mod push;
 mod worker;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,8 +21,12 @@ use serde_json::{Value, json};
 
 #[allow(unused_imports)] // each test file uses its part
 pub(crate) use content::{clip, long_file, picture, result, scratch, shade};
+#[cfg(feature = "ffmpeg")]
 #[allow(unused_imports)] // each test file uses its part
 pub(crate) use echo::{Echo, Habits};
+#[cfg(feature = "ffmpeg")]
+#[allow(unused_imports)] // each test file uses its part
+pub(crate) use push::{Pusher, number};
 pub(crate) use worker::Worker;
 
 /// Nothing in these tests takes this long unless it hangs.
@@ -82,7 +89,7 @@ impl FakeWorker {
         FakeWorker::start(Reply::Connect(Box::new(script)))
     }
 
-    /// A worker of ours that sends video back, and what a test says besides.
+    /// A worker of ours, or an original, that sends video back, and what a test says besides.
     pub(crate) fn echoing(
         habits: Habits,
         script: impl FnOnce(Echo) + Send + 'static,
@@ -187,7 +194,7 @@ fn answer(request: &Value, config: PeerConfig, ours: bool) -> (Endpoint, Peer, S
     let (peer, sdp) = endpoint.answer(offer, config).unwrap();
     let mut answer = json!({"status": "success", "sdp": sdp, "type": "answer"});
     if ours {
-        answer["framewire"] = echo::agreement();
+        answer["framewire"] = json!({"v": 1, "features": ["ledger"]});
     }
     (endpoint, peer, answer.to_string())
 }

@@ -14,7 +14,6 @@ use crate::json::Json;
 use crate::session::decode::Received;
 use crate::session::dispatch::predictions;
 use crate::session::shared::Shared;
-use crate::stats::Stage;
 
 /// A result without its picture, which is on the track.
 #[derive(Debug)]
@@ -101,12 +100,6 @@ impl Shared {
         self.ledger(|ledger| {
             let round_trip = sent.map(|sent| arrived.saturating_duration_since(sent.encoded));
             ledger.stages.worker(metadata.fw.as_ref(), round_trip);
-            if let Some(sent) = sent {
-                ledger
-                    .stages
-                    .span(Stage::Capture, sent.captured, sent.taken);
-                ledger.stages.span(Stage::Encode, sent.taken, sent.encoded);
-            }
         });
         self.check_drained();
         sent.map(|sent| sent.captured)
