@@ -82,11 +82,13 @@ pub(crate) struct Taken {
 }
 
 /// What ended a sleep.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Woken {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     pub(crate) error: bool,
+    /// Which of the links have something.
+    pub(crate) links: Vec<usize>,
 }
 
 pub(crate) struct Inbox {
@@ -201,10 +203,15 @@ impl Inbox {
             let mut count = [0; 8];
             let _ = rustix::io::read(&self.wake, &mut count);
         }
+        let links = fds[2..].iter().enumerate();
         Woken {
             readable: socket.contains(PollFlags::IN),
             writable: socket.contains(PollFlags::OUT),
             error: socket.contains(PollFlags::ERR),
+            links: links
+                .filter(|(_, fd)| !fd.revents().is_empty())
+                .map(|(index, _)| index)
+                .collect(),
         }
     }
 

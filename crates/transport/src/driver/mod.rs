@@ -439,6 +439,7 @@ impl Driver {
             self.batch.is_blocked(),
         );
         self.readable = woken.readable;
+        self.relays.mark(&woken.links);
         if woken.writable {
             self.batch.unblock();
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFd;
 
@@ -21,9 +21,16 @@ const MAX_RELAYS: usize = 1024;
 /// Messages taken from one server in one turn.
 const PER_TURN: usize = 64;
 
+/// Bytes taken from all servers in one turn, before the peers are given them.
+const BYTES_PER_TURN: usize = 1024 * 1024;
+/// A driver too busy to sleep looks at all servers this often.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
 struct Held {
     relay: Relay,
     owner: Option<u64>,
+    /// Its server may have sent something.
+    readable: bool,
 }
 
 /// Also when the driver ends: servers keep an address for long, and let a user have few.
@@ -37,6 +44,7 @@ pub(crate) struct Relays {
     counters: Arc<EndpointCounters>,
     all: BTreeMap<u64, Held>,
     by_address: HashMap<SocketAddr, u64>,
+    looked: Option<Instant>,
 }
 
 /// Datagrams that came through relayed addresses in one turn.
@@ -73,6 +81,7 @@ impl Relays {
             counters,
             all: BTreeMap::new(),
             by_address: HashMap::new(),
+            looked: None,
         }
     }
 
@@ -89,7 +98,12 @@ impl Relays {
             return;
         }
         if let Some(relay) = Relay::open(order, now) {
-            self.all.insert(id, Held { relay, owner: None });
+            let held = Held {
+                relay,
+                owner: None,
+                readable: true,
+            };
+            self.all.insert(id, held);
         }
     }
 
@@ -141,18 +155,36 @@ impl Relays {
         }
     }
 
-    /// Receives from all servers; false when there may be more at once.
+    /// These have something, in the order of `fds`.
+    pub(crate) fn mark(&mut self, ready: &[usize]) {
+        let mut ready = ready.iter().peekable();
+        for (index, held) in self.all.values_mut().enumerate() {
+            held.readable |= ready.next_if_eq(&&index).is_some();
+        }
+    }
+
+    /// Receives from the servers that have something; false when there may be more at once.
     pub(crate) fn receive(&mut self, now: Instant, inbound: &mut Inbound) -> bool {
+        let look = self.looked.is_none_or(|at| now >= at + LOOK_EVERY);
+        if look {
+            self.looked = Some(now);
+        }
         let mut empty = true;
         for held in self.all.values_mut() {
-            let owner = held.owner;
+            if !(held.readable || look) || inbound.bytes.len() > BYTES_PER_TURN {
+                empty &= !held.readable;
+                continue;
+            }
+            let (owner, mut done) = (held.owner, true);
             guarded(&mut held.relay, |relay| {
-                empty &= relay.receive(now, PER_TURN, &mut |local, remote, datagram| {
+                done = relay.receive(now, PER_TURN, &mut |local, remote, datagram| {
                     if let Some(owner) = owner {
                         inbound.push(owner, local, remote, datagram);
                     }
                 });
             });
+            held.readable = !done;
+            empty &= done;
         }
         empty
     }

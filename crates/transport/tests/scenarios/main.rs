@@ -5,6 +5,7 @@ mod connecting;
 mod delivery;
 mod gathering;
 mod hostile;
+mod isolated;
 mod liveness;
 mod loopback;
 mod moving;

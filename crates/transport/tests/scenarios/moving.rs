@@ -18,7 +18,7 @@ fn new_address() -> SocketAddr {
 fn moves_in_mid_transfer(side: Side) {
     let link = Link::default().with_delay(SECOND / 50);
     let mut net: Net = connected(7, link);
-    let (mut sent, mut longest, mut last) = ((0, 0), SECOND * 0, net.now());
+    let (mut sent, mut longest, mut last) = ((0, 0), std::time::Duration::ZERO, net.now());
     let mut moved = false;
     while net.left.messages().len() < COUNT || net.right.messages().len() < COUNT {
         let before = net.left.messages().len() + net.right.messages().len();

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use framewire_transport::{GatheredKind, PeerConfig};
+use framewire_transport::{GatheredKind, OutgoingFrame, PeerConfig, VideoCodec, VideoConfig};
 
+use crate::frames::{encoded, number};
 use crate::server::{Server, known};
-use crate::sessions::{SECOND, connect, endpoint, kinds, relayed};
+use crate::sessions::{SECOND, connect, endpoint, kinds, relayed, soon};
 use crate::trust::with_trust;
 
 const FIVE_MB: usize = 5_000_000;
@@ -143,4 +144,29 @@ fn all_servers_are_asked_at_once_and_a_dead_one_costs_little() {
         line.is_some_and(|l| l.contains(&wanted)),
         "UDP is preferred: {line:?}"
     );
+}
+
+#[test]
+fn video_flows_both_ways_through_turn() {
+    let server = Server::start();
+    for url in [server.udp(), server.tcp()] {
+        let config = || relayed(known(vec![url.clone()])).with_video(VideoConfig::default());
+        let session = connect(config(), config());
+        session.round_trip("hello");
+        let tracks = [&session.ours, &session.theirs].map(|p| p.video().expect("a track"));
+        for (from, to) in [(0, 1), (1, 0)] {
+            for index in 0..60 {
+                let frame = OutgoingFrame {
+                    codec: VideoCodec::Vp8,
+                    data: encoded(VideoCodec::Vp8, index, index == 0, 3_000),
+                    rtp_time: index * 3_000,
+                    captured: Instant::now(),
+                };
+                tracks[from].send(frame).expect("queued");
+                let got = tracks[to].recv_deadline(soon()).expect("a frame");
+                assert_eq!(number(got.codec, &got.data), index, "{url}");
+            }
+        }
+        session.end();
+    }
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod frames;
 mod loopback;
+mod moving;
 mod negotiation;
 mod net;
 mod networks;
