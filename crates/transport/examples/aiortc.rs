@@ -1,7 +1,8 @@
 //! Checks this transport against a real aiortc peer: both roles, both directions, closing from either side.
 //! Not part of the test suite; it needs a Python with aiortc.
 //!
-//! `cargo run --release -p framewire-transport --example aiortc -- <python> tests/interop/aiortc_peer.py`
+//! `cargo run --release -p framewire-transport --example aiortc -- <python> tests/interop/aiortc_peer.py`, and with
+//! `<turn URL> <user> <password>` behind that, through a TURN server alone.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framewire_transport::{
-    CloseReason, DataChannel, Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent,
+    CloseReason, DataChannel, Endpoint, EndpointConfig, IceServer, Peer, PeerConfig, PeerEvent,
 };
 use serde_json::{Value, json};
 
@@ -23,9 +24,18 @@ const COUNT: usize = 200;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [python, script] = args.as_slice() else {
-        return Err("usage: aiortc <python> <tests/interop/aiortc_peer.py>".into());
+    let [python, script, turn @ ..] = args.as_slice() else {
+        return Err(
+            "usage: aiortc <python> <tests/interop/aiortc_peer.py> [turn URL, user, password]"
+                .into(),
+        );
     };
+    let mut config = PeerConfig::default();
+    if let [url, user, password] = turn {
+        let server = IceServer::new(vec![url.clone()])
+            .with_credentials(Some(user.clone()), Some(password.clone()));
+        config = config.with_ice_servers(vec![server]).with_relay_only(true);
+    }
     let mut failed = 0;
     for we_offer in [true, false] {
         for video in [false, true] {
@@ -34,7 +44,7 @@ fn main() -> Result<()> {
                     continue;
                 }
                 let name = format!("we_offer={we_offer} video={video} we_close={we_close}");
-                match scenario(python, script, we_offer, video, we_close) {
+                match scenario(python, script, &config, we_offer, video, we_close) {
                     Ok(report) => println!("ok    {name}: {report}"),
                     Err(error) => {
                         failed += 1;
@@ -54,13 +64,14 @@ fn main() -> Result<()> {
 fn scenario(
     python: &str,
     script: &str,
+    config: &PeerConfig,
     we_offer: bool,
     video: bool,
     we_close: bool,
 ) -> Result<String> {
     let mut them = Them::start(python, script)?;
     let endpoint = Endpoint::bind(EndpointConfig::default())?;
-    let config = PeerConfig::default();
+    let config = config.clone();
     let started = Instant::now();
     let peer = if we_offer {
         let offer = endpoint.offer(

@@ -43,9 +43,10 @@ fn run(ours: &PeerConfig, theirs: &PeerConfig, messages: usize) -> Result<()> {
         Endpoint::bind(EndpointConfig::default())?,
         Endpoint::bind(EndpointConfig::default())?,
     );
-    let started = Instant::now();
     let offer = client.offer(ours.clone().with_channel("inference"))?;
-    let allocated = started.elapsed();
+    let server_report = offer.gathering().servers.first().ok_or("no report")?;
+    let given = server_report.outcome.clone()?;
+    let allocated = given.first().ok_or("no address")?.took;
     let (theirs, answer) = server.answer(offer.sdp(), theirs.clone())?;
     let answered = Instant::now();
     let ours = offer.accept_answer(&answer)?;

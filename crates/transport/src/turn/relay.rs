@@ -1,7 +1,7 @@
 //! One relayed address: its allocation, its permissions and channels, and datagrams through it.
 //! It is told the time and never blocks; the driver calls it beside its peers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,6 +31,8 @@ const MAX_PERMISSIONS: usize = 64;
 const MAX_CHANNELS: usize = 16;
 /// A permission or channel the server refused is not asked for again before this.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// Datagrams kept until the server has agreed to let their receiver through; ICE repeats the first only after 50 ms.
+const MAX_PARKED: usize = 32;
 /// Repetitions of a request over UDP: first after this, doubled up to the second.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const MAX_RETRY: Duration = Duration::from_secs(1);
@@ -39,6 +41,10 @@ const RETRIES: u32 = 8;
 const MAX_REFUSED: u32 = 3;
 /// Steps of the client in one turn; it settles in two or three.
 const MAX_STEPS: usize = 64;
+/// The client keeps requests 50 ms apart, which is for hundreds of them at once. The few that bring a session up need not
+/// wait: its clock is put forward by as much, up to this in all.
+const SPACING: Duration = Duration::from_millis(50);
+const MAX_SKEW: Duration = Duration::from_secs(2);
 /// The allocation is gone on the server.
 const ALLOCATION_MISMATCH: u16 = 437;
 const UNAUTHORIZED: u16 = 401;
@@ -84,6 +90,8 @@ pub(crate) struct Relay {
     client: TurnClient,
     /// Start of the client's clock.
     epoch: Instant,
+    /// How far that clock was put forward.
+    skew: Duration,
     /// Until the allocation is decided.
     answer: Option<Answer>,
     deadline: Instant,
@@ -91,6 +99,9 @@ pub(crate) struct Relay {
     /// When what the server was asked for may be asked for again.
     permissions: HashMap<IpAddr, Instant>,
     channels: HashMap<SocketAddr, Instant>,
+    /// Addresses the server did not let through when last asked.
+    denied: HashSet<IpAddr>,
+    parked: VecDeque<(SocketAddr, Box<[u8]>)>,
     /// What the server last refused, and why.
     refusal: Option<(u16, String)>,
     /// The request that was answered with "who are you", which is how every allocation starts.
@@ -137,11 +148,14 @@ impl Relay {
             link,
             client,
             epoch: now,
+            skew: Duration::ZERO,
             answer: Some(order.answer),
             deadline: order.deadline,
             addresses: Vec::new(),
             permissions: HashMap::new(),
             channels: HashMap::new(),
+            denied: HashSet::new(),
+            parked: VecDeque::new(),
             refusal: None,
             challenged: None,
             refused: 0,
@@ -207,7 +221,7 @@ impl Relay {
         let at = self.clock(now);
         if !self.client.have_permission(TransportType::Udp, to.ip()) {
             self.ask_permission(now, to.ip());
-            return Sent::NotPermitted;
+            return self.park(to, datagram);
         }
         if established {
             self.ask_channel(now, to);
@@ -226,6 +240,27 @@ impl Relay {
             Err(error) => {
                 self.failed(&error);
                 Sent::Full
+            }
+        }
+    }
+
+    /// Keeps a datagram whose permission is on its way.
+    fn park(&mut self, to: SocketAddr, datagram: &[u8]) -> Sent {
+        let asked = self.permissions.contains_key(&to.ip()) && !self.denied.contains(&to.ip());
+        if !asked || self.parked.len() >= MAX_PARKED {
+            return Sent::NotPermitted;
+        }
+        self.parked.push_back((to, datagram.into()));
+        Sent::Yes
+    }
+
+    /// The server has decided about `ip`: what was kept for it goes, or is dropped.
+    fn unpark(&mut self, now: Instant, ip: IpAddr, allowed: bool) {
+        for (to, datagram) in std::mem::take(&mut self.parked) {
+            if to.ip() != ip {
+                self.parked.push_back((to, datagram));
+            } else if allowed {
+                self.send(now, to, &datagram, false);
             }
         }
     }
@@ -357,8 +392,8 @@ impl Relay {
             return Ok(());
         }
         self.ready = true;
-        let at = self.clock(now);
         for _ in 0..MAX_STEPS {
+            let at = self.clock(now);
             let mut moved = false;
             while let Some(transmit) = self.client.poll_transmit(at) {
                 self.link.send(&transmit.data, true)?;
@@ -370,8 +405,11 @@ impl Relay {
             }
             match self.client.poll(at) {
                 TurnPollRet::WaitUntil(until) if until > at => {
-                    self.due = now + until.saturating_duration_since(at);
-                    if !moved {
+                    let wait = until.saturating_duration_since(at);
+                    self.due = now + wait;
+                    if wait <= SPACING && self.skew + wait <= MAX_SKEW {
+                        self.skew += wait;
+                    } else if !moved {
                         break;
                     }
                 }
@@ -414,8 +452,13 @@ impl Relay {
             }
             TurnEvent::PermissionCreated(_, ip) => {
                 self.permissions.insert(ip, now);
+                self.denied.remove(&ip);
+                self.unpark(now, ip, true);
             }
             TurnEvent::PermissionCreateFailed(_, ip) => {
+                // At most as many as were asked for.
+                self.denied.insert(ip);
+                self.unpark(now, ip, false);
                 tracing::debug!(%ip, "the TURN server does not let this address through");
             }
             _ => {}
@@ -472,7 +515,7 @@ impl Relay {
 
     fn clock(&self, now: Instant) -> stun_proto::Instant {
         let since = now.saturating_duration_since(self.epoch);
-        stun_proto::Instant::ZERO + since
+        stun_proto::Instant::ZERO + since + self.skew
     }
 }
 
