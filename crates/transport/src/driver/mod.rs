@@ -4,6 +4,8 @@
 mod batch;
 mod errors;
 mod inbox;
+mod members;
+mod relayed;
 mod relays;
 mod routes;
 mod socket;
@@ -14,7 +16,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(crate) use inbox::{Command, Inbox, Joining, RelayHandle};
 pub(crate) use socket::Socket;
@@ -25,7 +27,6 @@ use crate::error::CloseReason;
 use crate::ice::Relayed;
 use crate::ice::stun::Query;
 use crate::peer::PeerState;
-use crate::shared::CloseRequest;
 use crate::stats::{EndpointCounters, add};
 use batch::Batch;
 use inbox::{PeerNotify, Taken};
@@ -150,57 +151,6 @@ impl Driver {
         }
     }
 
-    fn add_peer(&mut self, now: Instant, joining: Joining) {
-        let Joining {
-            mut core,
-            mut relayed,
-            relay_only,
-        } = joining;
-        let key = core.id().0;
-        relayed.retain(|ours| {
-            let id = ours.handle.id();
-            let there = self.relays.adopt(now, id, key, core.candidates());
-            if !there {
-                core.lose_relayed(ours.address);
-            }
-            there
-        });
-        let notify = Arc::new(PeerNotify::new(self.inbox.clone(), key));
-        core.shared().set_notify(notify.clone());
-        self.routes.add_ufrag(core.ufrag(), key);
-        for address in core.candidates() {
-            self.routes.guess(*address, key);
-        }
-        self.timers.insert((now, key));
-        self.peers.insert(
-            key,
-            Slot {
-                core,
-                notify,
-                deadline: now,
-                touched: false,
-                relayed,
-                relay_only,
-            },
-        );
-        self.inbox.set_peers(self.peers.len());
-        self.touch(key);
-    }
-
-    fn shutdown(&mut self, flush: Duration) {
-        self.stopping = true;
-        let keys: Vec<u64> = self.peers.keys().copied().collect();
-        for key in keys {
-            if let Some(slot) = self.peers.get(&key) {
-                slot.core.shared().request_close(CloseRequest {
-                    flush,
-                    reason: CloseReason::EndpointClosed,
-                });
-            }
-            self.touch(key);
-        }
-    }
-
     fn touch(&mut self, key: u64) {
         if let Some(slot) = self.peers.get_mut(&key)
             && !slot.touched
@@ -298,42 +248,6 @@ impl Driver {
         }
     }
 
-    /// What came through TURN servers belongs to the peer the address was allocated for.
-    fn receive_relayed(&mut self, now: Instant) {
-        if self.relays.is_empty() {
-            return;
-        }
-        let mut inbound = std::mem::take(&mut self.inbound);
-        inbound.clear();
-        let empty = self.relays.receive(now, &mut inbound);
-        self.readable |= !empty;
-        for (key, local, remote, datagram) in inbound.iter() {
-            match kind(datagram) {
-                Some(_) => {
-                    self.give(now, key, local, remote, datagram);
-                }
-                None => add(&self.counters.dropped_malformed, 1),
-            }
-        }
-        self.inbound = inbound;
-    }
-
-    /// Lets the allocations do their turn; peers hear of those that ended.
-    fn turn_relays(&mut self, now: Instant) {
-        if self.relays.is_empty() {
-            return;
-        }
-        for (owner, addresses) in self.relays.turn(now) {
-            if let Some(slot) = self.peers.get_mut(&owner) {
-                slot.relayed.retain(|r| !addresses.contains(&r.address));
-                for address in addresses {
-                    slot.core.lose_relayed(address);
-                }
-                self.touch(owner);
-            }
-        }
-    }
-
     /// The peer itself sent from this address. A live session keeps an address it already has.
     fn learn(&mut self, now: Instant, remote: SocketAddr, key: u64) {
         if self.routes.confirm(now, remote, key) {
@@ -398,25 +312,6 @@ impl Driver {
             self.timers.insert((deadline, key));
         }
         self.touched = touched;
-    }
-
-    fn remove(&mut self, key: u64) -> Option<Slot> {
-        let slot = self.peers.remove(&key)?;
-        self.timers.remove(&(slot.deadline, key));
-        self.routes.remove(key);
-        self.inbox.set_peers(self.peers.len());
-        Some(slot)
-    }
-
-    /// The engine broke while working for this peer; the others go on.
-    fn panicked(&mut self, key: u64) {
-        add(&self.counters.engine_panics, 1);
-        tracing::error!(peer = key, "the WebRTC engine panicked; this session ends");
-        if let Some(slot) = self.remove(key) {
-            slot.core.shared().finish(CloseReason::Failed(
-                "it panicked; please report this".into(),
-            ));
-        }
     }
 
     fn sleep(&mut self) {

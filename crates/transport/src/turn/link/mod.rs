@@ -1,27 +1,23 @@
 //! The way to one server: UDP, TCP or TLS over TCP, without ever blocking.
 //! It moves whole messages and knows nothing of what they mean.
 
+mod stream;
+
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::PollFlags;
-use rustls::ClientConnection;
 use socket2::{Domain, Protocol, Type};
 
-use super::framing::{Framer, NotTurn, padding};
+use super::framing::NotTurn;
 use super::tls;
 use crate::ice::url::Transport;
+use stream::Stream;
 
 /// What the kernel is asked to hold for a UDP link, each way.
 const UDP_BUFFER: usize = 1024 * 1024;
-/// Unsent bytes of a stream above which datagrams are dropped: more would only arrive later.
-const MAX_WAITING: usize = 128 * 1024;
-/// The same for requests to the server, which are few and must not be lost.
-const MAX_WAITING_VITAL: usize = 192 * 1024;
-/// Bytes read at once from a stream, and given at once to TLS.
-const CHUNK: usize = 16 * 1024;
 
 /// Why a link cannot be used, or no longer.
 #[derive(Debug)]
@@ -78,17 +74,6 @@ pub(crate) struct Link {
 enum Inner {
     Udp(UdpSocket),
     Stream(Box<Stream>),
-}
-
-struct Stream {
-    socket: TcpStream,
-    connected: bool,
-    tls: Option<ClientConnection>,
-    framer: Framer,
-    /// Plain bytes not given to the socket or to TLS yet, from `sent` on.
-    waiting: Vec<u8>,
-    sent: usize,
-    chunk: Box<[u8]>,
 }
 
 impl fmt::Debug for Link {
@@ -215,127 +200,6 @@ impl AsFd for Link {
     }
 }
 
-impl Stream {
-    fn new(socket: TcpStream) -> Stream {
-        Stream {
-            socket,
-            connected: false,
-            tls: None,
-            framer: Framer::default(),
-            waiting: Vec::new(),
-            sent: 0,
-            chunk: vec![0; CHUNK].into(),
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.connected && self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
-    }
-
-    fn wanted(&self) -> PollFlags {
-        let unsent = self.sent < self.waiting.len() && self.is_ready();
-        let tls = self.tls.as_ref().is_some_and(|tls| tls.wants_write());
-        if !self.connected || unsent || tls {
-            PollFlags::IN | PollFlags::OUT
-        } else {
-            PollFlags::IN
-        }
-    }
-
-    fn queue(&mut self, message: &[u8], vital: bool) -> bool {
-        let limit = if vital {
-            MAX_WAITING_VITAL
-        } else {
-            MAX_WAITING
-        };
-        if self.waiting.len() - self.sent + message.len() > limit {
-            return false;
-        }
-        self.waiting.extend_from_slice(message);
-        self.waiting
-            .resize(self.waiting.len() + padding(message), 0);
-        true
-    }
-
-    fn flush(&mut self) -> Result<(), LinkError> {
-        if !self.connected {
-            if let Some(error) = self.socket.take_error()? {
-                return Err(error.into());
-            }
-            match self.socket.peer_addr() {
-                Ok(_) => self.connected = true,
-                Err(e) if e.kind() == ErrorKind::NotConnected => return Ok(()),
-                Err(e) => return Err(e.into()),
-            }
-        }
-        loop {
-            let rest = &self.waiting[self.sent..];
-            let written = match &mut self.tls {
-                None if rest.is_empty() => break,
-                None => self.socket.write(rest),
-                Some(tls) if tls.wants_write() => match tls.write_tls(&mut self.socket) {
-                    Ok(_) => continue,
-                    Err(e) => Err(e),
-                },
-                Some(tls) if tls.is_handshaking() || rest.is_empty() => break,
-                Some(tls) => tls.writer().write(&rest[..rest.len().min(CHUNK)]),
-            };
-            match written {
-                Ok(count) => self.sent += count,
-                Err(e) if is_transient(&e) => break,
-                Err(e) => return Err(e.into()),
-            }
-        }
-        // Moving the rest to the front only when it is small against what was sent keeps this linear.
-        if self.sent >= self.waiting.len() / 2 {
-            self.waiting.drain(..self.sent);
-            self.sent = 0;
-        }
-        Ok(())
-    }
-
-    fn receive(&mut self, message: &mut [u8]) -> Result<Option<usize>, LinkError> {
-        while self.connected {
-            if let Some(len) = self.framer.next(message)? {
-                return Ok(Some(len));
-            }
-            let read = match &mut self.tls {
-                None => self.socket.read(&mut self.chunk),
-                Some(tls) => read_tls(tls, &mut self.socket, &mut self.chunk),
-            };
-            match read {
-                Ok(0) => return Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
-                Ok(count) => self.framer.push(&self.chunk[..count])?,
-                Err(e) if is_transient(&e) => break,
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Reads records until one has something for us.
-fn read_tls(
-    tls: &mut ClientConnection,
-    socket: &mut TcpStream,
-    chunk: &mut [u8],
-) -> io::Result<usize> {
-    loop {
-        match tls.reader().read(chunk) {
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-            done => return done,
-        }
-        if tls.read_tls(socket)? == 0 {
-            return Ok(0);
-        }
-        if let Err(error) = tls.process_new_packets() {
-            // The alert that tells the server why.
-            let _ = tls.write_tls(socket);
-            return Err(io::Error::other(error));
-        }
-    }
-}
-
 fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -375,12 +239,7 @@ mod tests {
         let Inner::Stream(stream) = &link.inner else {
             panic!("a stream");
         };
-        assert!(stream.waiting.len() - stream.sent <= MAX_WAITING_VITAL);
-        assert!(
-            stream.waiting.len() <= 2 * MAX_WAITING_VITAL,
-            "{}",
-            stream.waiting.len()
-        );
+        assert!(stream.unsent() <= stream::MAX_WAITING_VITAL);
         assert!(link.wanted().contains(PollFlags::OUT));
     }
 
