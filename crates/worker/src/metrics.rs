@@ -158,9 +158,9 @@ pub(crate) struct Gauges {
 }
 
 impl Metrics {
-    /// A frame gets no result.
-    pub(crate) fn lose(&self, reason: DropReason) {
-        self.dropped[reason as usize].add(1);
+    /// Frames get no result.
+    pub(crate) fn lose(&self, reason: DropReason, count: u64) {
+        self.dropped[reason as usize].add(count);
     }
 
     /// A frame is not on the track.
@@ -462,8 +462,7 @@ mod tests {
     fn every_sample_is_announced_and_counted() {
         let metrics = Metrics::default();
         metrics.frames.add(3);
-        metrics.lose(DropReason::SlowWorkflow);
-        metrics.lose(DropReason::SlowWorkflow);
+        metrics.lose(DropReason::SlowWorkflow, 2);
         let text = metrics.render(Gauges {
             sessions: 1,
             max_sessions: 8,

@@ -40,15 +40,18 @@ impl Counts {
 
     /// What became of a picture that was handed to the workflow.
     pub(crate) fn handed(&self, handed: Handed) {
-        if handed == Handed::Replaced {
-            self.metrics.lose(DropReason::SlowWorkflow);
-            self.tally.skipped.add(1);
-        }
+        self.passed(u64::from(handed == Handed::Replaced));
+    }
+
+    /// Pictures that gave way to newer ones.
+    pub(crate) fn passed(&self, count: u64) {
+        self.metrics.lose(DropReason::SlowWorkflow, count);
+        self.tally.skipped.add(count);
     }
 
     /// A frame gets no result.
     pub(crate) fn dropped(&self, reason: DropReason) {
-        self.metrics.lose(reason);
+        self.metrics.lose(reason, 1);
         self.tally.dropped.add(1);
     }
 

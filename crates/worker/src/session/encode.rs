@@ -9,6 +9,7 @@ use framewire_transport::{OutgoingFrame, VideoCodec, VideoSendError, VideoTrack}
 
 use super::control::Control;
 use super::count::{Counts, DropReason, Stage};
+use super::process::KEEPS_UP;
 use super::queue::Handoff;
 use super::source::SourceFacts;
 use super::track::media_codec;
@@ -47,7 +48,9 @@ impl Encode {
         let mut encoder = None;
         let mut keyframe = true;
         let mut failures = 0;
-        while let Some(next) = self.frames.pop() {
+        let mut keeps_up = true;
+        while let Some(next) = self.next(keeps_up) {
+            let begun = Instant::now();
             if !self.has_room() {
                 if self.control.is_stopped() {
                     return;
@@ -72,8 +75,21 @@ impl Encode {
                     }
                 }
             }
+            keeps_up = begun.elapsed() <= KEEPS_UP;
         }
         self.wait_sent();
+    }
+
+    /// The next picture. Of a burst, an encoder that keeps up takes each, a slower one the newest.
+    fn next(&self, keeps_up: bool) -> Option<StreamFrame> {
+        if keeps_up || !self.realtime {
+            return self.frames.pop();
+        }
+        let (next, passed) = self.frames.pop_newest()?;
+        for _ in 0..passed {
+            self.counts.not_streamed(DropReason::SlowEncoder);
+        }
+        Some(next)
     }
 
     fn one(

@@ -32,14 +32,15 @@ use crate::workflow::{Runner, RunnerOptions, Serializer, Workflow};
 /// Decoded frames that may wait in batch processing. A 720p one is 1.4 MB, and more than a few only cost memory: decoding is
 /// the fastest stage.
 const BATCH_FRAMES: usize = 3;
-/// In realtime a waiting frame is an old frame.
-const REALTIME_FRAMES: usize = 1;
+/// In realtime a waiting frame is soon an old frame: enough for a burst after a hiccup, and only a workflow that keeps up
+/// works it off.
+const REALTIME_FRAMES: usize = 3;
 /// Processed frames that may wait for serialization.
 const RESULTS: usize = 1;
 /// The same beside a live track, where a slow channel costs results instead of holding up the video: enough for a hiccup.
 const LIVE_RESULTS: usize = 4;
-/// Processed pictures that may wait for the encoder.
-const PICTURES: usize = 1;
+/// Processed pictures that may wait for the encoder, by the same rule.
+const PICTURES: usize = 3;
 /// Memory a session's pool keeps for reuse: as many pictures as are under way at once.
 const IDLE_BYTES: usize = 16 << 20;
 const IDLE_BUFFERS: usize = 8;
@@ -279,6 +280,8 @@ impl Parts<'_> {
             ledger: plan.ledger,
             epoch: now,
             from_file,
+            realtime: plan.realtime,
+            origin: None,
         };
         let ends = (
             CloseOnDrop(frames.clone()),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
-use framewire_media::FramePool;
+use framewire_media::{FramePool, Timing};
 use framewire_protocol::FrameId;
 use framewire_protocol::ledger::WorkerTimes;
 use framewire_protocol::message::VideoMetadata;
@@ -18,6 +18,9 @@ use super::rate::FrameRate;
 use super::source::{RtpClock, SourceFacts, SourceFrame};
 use super::stream::Streamer;
 use crate::workflow::{FrameMetadata, Outputs, Runner};
+
+/// A stage that takes no longer than this for a frame works off a burst; a slower one goes on with the newest.
+pub(crate) const KEEPS_UP: Duration = Duration::from_millis(10);
 
 /// A frame that went through the workflow.
 #[derive(Debug)]
@@ -54,6 +57,9 @@ pub(crate) struct Process {
     /// Reference of the ledger's times.
     pub(crate) epoch: Instant,
     pub(crate) from_file: bool,
+    pub(crate) realtime: bool,
+    /// Timestamp of the first frame of a live source.
+    pub(crate) origin: Option<i64>,
 }
 
 /// The times of one frame so far.
@@ -68,16 +74,38 @@ impl Process {
     pub(crate) fn run(mut self) {
         let mut rate = FrameRate::default();
         let mut id = 0;
-        while let Some(source) = self.frames.pop() {
+        let mut keeps_up = true;
+        while let Some(source) = self.next(keeps_up) {
             if self.control.is_stopped() {
                 return;
             }
             id += 1;
-            rate.arrived(Instant::now());
+            let begun = Instant::now();
+            rate.arrived(begun);
             if !self.frame(FrameId(id), source, &rate) {
                 return;
             }
+            keeps_up = begun.elapsed() <= KEEPS_UP;
         }
+    }
+
+    /// The next frame. Of a burst, a workflow that keeps up takes each, a slower one the newest.
+    fn next(&mut self, keeps_up: bool) -> Option<SourceFrame> {
+        let mut source = if keeps_up || !self.realtime {
+            self.frames.pop()?
+        } else {
+            let (source, passed) = self.frames.pop_newest()?;
+            self.counts.passed(passed);
+            source
+        };
+        let timing = source.frame.timing();
+        if let (false, Some(pts)) = (self.from_file, timing.pts) {
+            // A client that counts from the first picture that comes back must find the same number here.
+            let origin = *self.origin.get_or_insert(pts);
+            let pts = pts.saturating_sub(origin);
+            source.frame.set_timing(Timing::new(pts, timing.time_base));
+        }
+        Some(source)
     }
 
     /// `false`: nobody wants more.

@@ -168,10 +168,9 @@ impl Budget {
     }
 }
 
-/// One time line from 0 over all connections of a source: its own time while it runs, the clock's across a gap.
+/// One time line in 90 kHz from 0 over all connections of a source: its own time while it runs, the clock's across a gap.
 #[derive(Debug, Default)]
 struct Line {
-    base: Option<TimeBase>,
     /// What the source's first timestamp since the last gap became.
     start: Option<(i64, i64)>,
     last: Option<(i64, Instant)>,
@@ -187,7 +186,7 @@ impl Line {
         let Some(pts) = frame.pts() else {
             return;
         };
-        let base = *self.base.get_or_insert(frame.time_base());
+        let base = TimeBase::RTP_VIDEO;
         let raw = frame.time_base().rescale(pts, base);
         let (from, to) = *self.start.get_or_insert_with(|| match self.last {
             None => (raw, 0),

@@ -83,6 +83,20 @@ impl<T> Handoff<T> {
         }
     }
 
+    /// Takes the newest item and drops those before it, counting them; waits for one. `None`: the queue ended and is
+    /// empty.
+    pub(crate) fn pop_newest(&self) -> Option<(T, u64)> {
+        let mut newest = self.pop()?;
+        let mut passed = Vec::new();
+        let mut queue = self.lock();
+        while let Pop::Item(newer) = queue.pop() {
+            passed.push(std::mem::replace(&mut newest, newer));
+        }
+        drop(queue);
+        self.0.changed.notify_all();
+        Some((newest, passed.len() as u64)) // those passed go back to their pool outside the lock
+    }
+
     /// Nothing more comes; what is queued is still delivered.
     pub(crate) fn end(&self) {
         self.lock().end();
@@ -158,6 +172,18 @@ mod tests {
         queue.end();
         assert_eq!(queue.pop(), Some(9));
         assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn who_is_late_takes_the_newest_and_knows_what_was_passed() {
+        let queue = Handoff::new(4, QueuePolicy::NewestWins);
+        for n in 0..6 {
+            queue.push(n);
+        }
+        assert_eq!(queue.pop(), Some(2));
+        assert_eq!(queue.pop_newest(), Some((5, 2)));
+        queue.end();
+        assert_eq!(queue.pop_newest(), None);
     }
 
     #[test]

@@ -100,19 +100,21 @@ fn requests_that_cannot_work_get_400() {
     is_configuration_error(&ask(&worker, |body| body["processing_timeout"] = json!(0)));
     is_configuration_error(&ask(&worker, |body| body["processing_timeout"] = json!(-5)));
     is_configuration_error(&ask(&worker, |body| {
-        body["rtsp_url"] = json!("rtsp://me:pw@h/x")
-    }));
-    is_configuration_error(&ask(&worker, |body| {
-        body["mjpeg_url"] = json!("http://h/x")
-    }));
-    is_configuration_error(&ask(&worker, |body| {
         body["workflow_configuration"]["image_input_name"] = json!("other");
     }));
     is_configuration_error(&ask(&worker, |body| {
         body["workflow_configuration"]["workflow_specification"] = Value::Null;
     }));
-    let secret = ask(&worker, |body| body["rtsp_url"] = json!("rtsp://me:pw@h/x"));
-    assert!(!secret.body.contains("pw"), "{}", secret.body);
+    for (field, url) in [
+        ("rtsp_url", "http://me:pw@h/x"),
+        ("mjpeg_url", "rtsp://me:pw@h/x"),
+        ("mjpeg_url", "http://me:pw@127.0.0.1/x"),
+    ] {
+        let refused = ask(&worker, |body| body[field] = json!(url));
+        assert_eq!(refused.status, 400, "{url}: {}", refused.body);
+        assert_eq!(refused.json()["error_type"], "WebRTCSourceError");
+        assert!(!refused.body.contains("pw"), "{}", refused.body);
+    }
     assert_eq!(worker.stats().sessions, 0);
 }
 
