@@ -432,7 +432,7 @@ mod tests {
         let mut estimator = Estimator::new(BitrateLimits::default());
         let start = Instant::now();
         for n in 0..4_000u64 {
-            let at = start + 5 * MS * n as u32;
+            let at = start + 6 * MS * n as u32;
             let arrival = |at: Instant, seq| Arrival {
                 at,
                 sent: Some((at - start).as_secs_f64()),

@@ -51,6 +51,9 @@ fn at_five_percent_loss_and_40_ms_rtt_frames_are_at_most_200_ms_old_and_no_freez
         let mut net = usual(seed, path().with_loss(0.05));
         let seen = watch(&mut net, 30 * SECOND);
         println!("5% seed {seed}: {seen:?}");
+        assert!(seen.share > 0.93, "seed {seed}: {seen:?}");
+        assert!(seen.p95 <= 200 * MS, "seed {seed}: {seen:?}");
+        assert!(seen.freeze <= 500 * MS, "seed {seed}: {seen:?}");
     }
 }
 

@@ -148,7 +148,7 @@ impl PeerCore {
         self.tell_estimate(now);
         self.send_frames(now, sink);
         self.pace(now, sink);
-        self.measure_backlog();
+        self.measure_backlog(now);
     }
 
     pub(super) fn video_deadline(&self) -> Option<Instant> {

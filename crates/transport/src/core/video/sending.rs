@@ -30,8 +30,10 @@ const PAYLOAD_SHARE: f64 = 0.95;
 const AT_ONCE: Duration = Duration::from_micros(10);
 /// Below this many times the floor the pacer is not used: it would hold back what the floor promises.
 const UNPACED_BELOW: f64 = 1.5;
-/// Nor when what it holds would take this many times the allowed wait: the estimate fell after it was given much.
+/// Nor when it holds something for this many times the allowed wait: the estimate fell after it was given much.
 const UNPACED_WAIT: u32 = 2;
+/// How much the target grows in a quarter of a second at most.
+const GROWTH: f64 = 1.3;
 /// What the loss of a quarter of a second counts against what was before.
 const LOSS_SMOOTHING: f64 = 0.25;
 /// The loss the encoder makes room for; beyond it repairs no longer help.
@@ -141,7 +143,7 @@ impl PeerCore {
     }
 
     /// Notes what the engine still holds, and takes its pacer away when that would make frames late.
-    pub(super) fn measure_backlog(&mut self) {
+    pub(super) fn measure_backlog(&mut self, now: Instant) {
         let Some(video) = &mut self.video else {
             return;
         };
@@ -152,12 +154,15 @@ impl PeerCore {
         let Some(stream) = api.stream_tx_by_mid(video.mid, None) else {
             return;
         };
-        let queued = stream.queue_info().map_or(0, |info| info.byte_size());
+        let info = stream.queue_info();
+        let queued = info.map_or(0, |info| info.byte_size());
+        let oldest = info.and_then(|info| info.first_unsent());
+        let age = oldest.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let outgoing = &video.track.outgoing;
         outgoing.set_engine(queued, video.rate);
         let slow = f64::from(video.track.limits.floor) * UNPACED_BELOW;
         let unpaced = (video.rate as f64) < slow
-            || outgoing.wait() > outgoing.max_wait() * UNPACED_WAIT
+            || age > outgoing.max_wait() * UNPACED_WAIT
             || (video.unpaced && queued > 0);
         if video.unpaced != unpaced {
             video.unpaced = unpaced;
@@ -176,7 +181,7 @@ impl PeerCore {
                 let known = estimate.min(f64::from(u32::MAX)) as u32;
                 track.twcc_estimate.store(known, Ordering::Relaxed);
                 video.rate = (estimate * ENGINE_PACING) as u64;
-                self.set_target(self.engine_now);
+                self.set_target(self.engine_now, 1.0);
             }
             BweKind::Remb { estimate, .. } => {
                 let estimate = estimate.as_f64().min(f64::from(u32::MAX)) as u32;
@@ -185,7 +190,7 @@ impl PeerCore {
                     .store(estimate.max(1), Ordering::Relaxed);
                 video.remb_at = Some(self.engine_now);
                 if video.transport_cc {
-                    self.set_target(self.engine_now);
+                    self.set_target(self.engine_now, 1.0);
                 } else {
                     let target = track.limits.clamp(u64::from(estimate));
                     let before = track.target.swap(target, Ordering::Relaxed);
@@ -198,8 +203,9 @@ impl PeerCore {
         }
     }
 
-    /// From the estimate and the loss: repairs take their share of what the network carries.
-    fn set_target(&mut self, now: Instant) {
+    /// From the estimate and the loss: repairs take their share of what the network carries. More than before only by
+    /// this factor, so that loss is known before much is sent.
+    fn set_target(&mut self, now: Instant, growth: f64) {
         let Some(video) = self.video.as_ref().filter(|v| v.transport_cc) else {
             return;
         };
@@ -218,7 +224,9 @@ impl PeerCore {
             } else {
                 f64::INFINITY
             };
+            let most = f64::from(track.target.load(Ordering::Relaxed)) * growth;
             let target = (estimate * share).min(bearable).min(guard).min(told);
+            let target = target.min(most);
             let target = track.limits.clamp(target as u64);
             track.target.store(target, Ordering::Relaxed);
         }
@@ -263,7 +271,13 @@ impl PeerCore {
             video.usual_loss += (video.loss - video.usual_loss) * LOSS_SMOOTHING;
         }
         self.set_guard(stats.timestamp);
-        self.set_target(stats.timestamp);
+        self.set_target(stats.timestamp, GROWTH);
+        if let Some(estimate) = stats.bwe_tx
+            && let Some(video) = self.video.as_mut().filter(|v| v.transport_cc)
+        {
+            // What the pacer goes by; the events are smoothed.
+            video.rate = (estimate.as_f64() * ENGINE_PACING) as u64;
+        }
         let pair = stats.selected_candidate_pair.as_ref();
         if let Some(rtt) = pair.and_then(|p| p.current_round_trip_time).or(stats.rtt)
             && let Some(video) = &mut self.video
