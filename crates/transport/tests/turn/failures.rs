@@ -54,6 +54,87 @@ fn missing_credentials_and_wrong_urls_are_named_without_asking_anyone() {
 }
 
 #[test]
+fn of_very_many_urls_the_first_twelve_are_asked() {
+    let urls: Vec<String> = (0..20)
+        .map(|_| "turn:127.0.0.1:1?transport=tcp".to_owned())
+        .collect();
+    let errors = failures(relayed(known(urls)));
+    let asked = errors.iter().filter(|e| *e == "connection refused").count();
+    let left = errors.iter().filter(|e| e.starts_with("not asked")).count();
+    assert_eq!((asked, left), (12, 8), "{errors:?}");
+}
+
+#[test]
+fn a_peer_with_dozens_of_unreachable_addresses_is_still_reached() {
+    let server = Server::start();
+    let (client, other) = (endpoint(), endpoint());
+    let config = relayed(known(vec![server.udp()])).with_channel("inference");
+    let offer = client.offer(config).expect("offer");
+    let (theirs, answer) = other
+        .answer(offer.sdp(), PeerConfig::default())
+        .expect("answer");
+    let fakes: String = (1..=58)
+        .map(|n| format!("a=candidate:{n} 1 UDP 2130706431 127.0.1.{n} 9 typ host\r\n"))
+        .collect();
+    let (head, tail) = answer.split_once("a=candidate:").expect("candidates");
+    let started = Instant::now();
+    let ours = offer
+        .accept_answer(&format!("{head}{fakes}a=candidate:{tail}"))
+        .expect("accept");
+    let channel = crate::sessions::open(&ours, "inference");
+    assert!(started.elapsed() < 10 * SECOND, "{:?}", started.elapsed());
+    channel.send_text("hello".into()).expect("open");
+    assert_eq!(crate::sessions::message(&theirs), "hello");
+}
+
+#[test]
+fn whatever_a_server_answers_ends_in_an_error_in_time_and_nothing_panics() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    let url = format!("turn:{}", socket.local_addr().expect("address"));
+    socket.set_read_timeout(Some(2 * SECOND)).expect("timeout");
+    let answering = std::thread::spawn(move || {
+        let mut room = [0; 2048];
+        let mut seed = 1u32;
+        let mut random = move || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            seed >> 16
+        };
+        // Ends when nobody asks any more.
+        while let Ok((len, from)) = socket.recv_from(&mut room) {
+            for _ in 0..50 {
+                // A response of some kind to the request, with attributes of random kinds and lengths.
+                let kind = [[1, 3], [1, 0x13], [0, 0x17], [0x40, 0]][random() as usize % 4];
+                let mut answer = room[..len.min(20)].to_vec();
+                answer[..2].copy_from_slice(&kind);
+                answer.truncate(20);
+                for _ in 0..random() % 6 {
+                    let attribute = [0x09, 0x14, 0x15, 0x16, 0x0d, 0x12, 0x20, 0x08];
+                    let attribute = attribute[random() as usize % attribute.len()];
+                    let size = random() as usize % 40;
+                    answer.extend([0, attribute, 0, size as u8]);
+                    answer.extend((0..size.next_multiple_of(4)).map(|_| random() as u8));
+                }
+                let body = (answer.len() - 20) as u16;
+                answer[2..4].copy_from_slice(&body.to_be_bytes());
+                if random() % 4 == 0 {
+                    answer.truncate(random() as usize % answer.len());
+                }
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    });
+    let started = Instant::now();
+    for _ in 0..10 {
+        let config = relayed(known(vec![url.clone()])).with_gather_timeout(SECOND / 10);
+        for error in failures(config) {
+            assert!(!error.contains("panicked"), "{error}");
+        }
+    }
+    assert!(started.elapsed() < 10 * SECOND, "{:?}", started.elapsed());
+    answering.join().expect("no panic");
+}
+
+#[test]
 fn silent_and_foreign_servers_end_with_the_time_allowed() {
     let mute = TcpListener::bind("127.0.0.1:0").expect("bind");
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
