@@ -210,7 +210,7 @@ fn sizes_that_no_live_video_has_are_refused_and_the_next_frame_is_encoded() {
 }
 
 #[test]
-fn an_encoder_keeps_no_frame_and_a_conversion_leaves_two_buffers_at_most() {
+fn an_encoder_keeps_no_frame_it_has_encoded() {
     let pool = FramePool::default();
     for codec in CODECS {
         let mut encoder = encoder(codec, 500_000);
