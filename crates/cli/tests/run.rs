@@ -145,7 +145,7 @@ fn unusable_input_is_status_2_and_named() {
         .unwrap()
         .to_owned();
     let clip = clip();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 12] = [
         (&[&missing], "missing.mp4"),
         (&[&empty], "empty"),
         (&[&text], "text.mp4"),
@@ -162,7 +162,10 @@ fn unusable_input_is_status_2_and_named() {
             ],
             "no/such/model",
         ),
-        (&["rtsp://camera"], "live"),
+        (&["gopher://camera"], "gopher"),
+        (&["webcam:front"], "webcam:N"),
+        (&["test:640@30"], "WIDTHxHEIGHT"),
+        (&["webcam:/dev/no-such-camera"], "/dev/no-such-camera"),
         (
             &[&clip, "--out-data", "-", "--summary", "-"],
             "standard output",
