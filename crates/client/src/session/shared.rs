@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::error::SessionError;
 use crate::options::ClientOptions;
 use crate::request::Plan;
+use crate::session::Ended;
 use crate::session::decode::{Done, Job};
 use crate::session::handlers::Handlers;
 use crate::session::ledger::Ledger;
@@ -25,7 +26,6 @@ use crate::session::pipeline::{Limits, Pipeline};
 use crate::session::queue::QueuedFrame;
 use crate::session::upload::UploadMeter;
 use crate::session::verdict::verdict;
-use crate::session::{EndKind, Ended};
 use crate::stats::SessionStats;
 
 /// Realtime on a track: frames that may wait for a consumer that is held up for a moment. Their age is bounded besides.
@@ -65,8 +65,6 @@ struct Control {
     agenda: VecDeque<Output>,
     /// The typed reason of the first failure.
     failure: Option<SessionError>,
-    /// Closed by the end of our own source and not by the user.
-    complete: bool,
     early_ack: Option<String>,
     /// When the session thread will look at the machine by itself.
     wake: Option<Instant>,
@@ -156,7 +154,6 @@ impl Shared {
                 machine: machine::Session::new(config),
                 agenda: VecDeque::new(),
                 failure: None,
-                complete: false,
                 early_ack: None,
                 wake: None,
             }),
@@ -200,19 +197,7 @@ impl Shared {
 
     /// The source ended and everything that was sent has come back: no need to wait for more.
     pub(crate) fn drained(&self) {
-        let mut control = lock(&self.control);
-        if control.machine.end().is_some() {
-            return;
-        }
-        let input = match &control.failure {
-            Some(error) => Input::Failed(error.to_string()),
-            None => {
-                control.complete = true;
-                Input::Close
-            }
-        };
-        control.machine.handle(Instant::now(), input);
-        self.follow(&mut control);
+        self.input(Input::Drained);
     }
 
     /// Ends the session with this error, unless it ended before.
@@ -289,13 +274,7 @@ impl Shared {
     /// How the session ended, by the machine.
     pub(crate) fn verdict(&self) -> Result<Ended, SessionError> {
         let control = lock(&self.control);
-        match control.machine.end() {
-            Some(machine::End::Closed) if control.complete => Ok(Ended {
-                kind: EndKind::Complete,
-                termination_reason: None,
-            }),
-            end => verdict(end, control.failure.as_ref()),
-        }
+        verdict(control.machine.end(), control.failure.as_ref())
     }
 
     pub(crate) fn ledger<T>(&self, write: impl FnOnce(&mut Ledger) -> T) -> T {

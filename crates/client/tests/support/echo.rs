@@ -4,6 +4,7 @@
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use framewire_media::{EncoderOptions, FramePool, TestPattern, VideoCodec, VideoEncoder};
 use framewire_transport::{IncomingFrame, OutgoingFrame, RecvError, VideoTrack};
 use serde_json::json;
 
@@ -39,6 +40,9 @@ pub(crate) struct Echo {
     pub(crate) worker: Worker,
     pub(crate) track: VideoTrack,
     habits: Habits,
+    pattern: TestPattern,
+    encoder: VideoEncoder,
+    pool: FramePool,
     first: Option<u32>,
     /// Frames received so far.
     pub(crate) frames: u64,
@@ -52,6 +56,9 @@ impl Echo {
             worker,
             track,
             habits,
+            pattern: TestPattern::new(640, 480, 30).unwrap(),
+            encoder: VideoEncoder::new(EncoderOptions::new(VideoCodec::Vp8)).unwrap(),
+            pool: FramePool::default(),
             first: None,
             frames: 0,
         }
@@ -81,8 +88,17 @@ impl Echo {
             return false;
         };
         let number = self.frames;
+        if !frame.contiguous && !frame.keyframe {
+            // A decoder could not use it either.
+            return true;
+        }
         if number > self.habits.silent_results {
             self.result(number, frame.rtp_time);
+        }
+        if !self.habits.ledger {
+            // An original encodes between result and frame, and that time is how its frames are told apart.
+            let picture = self.pattern.frame(number as u32, &self.pool).unwrap();
+            self.encoder.encode(&picture, true).unwrap();
         }
         if self.habits.pictures && number > self.habits.lost_frames {
             self.picture(&frame);

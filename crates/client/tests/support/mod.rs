@@ -7,6 +7,8 @@ mod content;
 pub(crate) mod echo;
 #[cfg(feature = "ffmpeg")]
 mod push;
+#[cfg(feature = "ffmpeg")]
+mod streamer;
 mod worker;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -27,6 +29,9 @@ pub(crate) use echo::{Echo, Habits};
 #[cfg(feature = "ffmpeg")]
 #[allow(unused_imports)] // each test file uses its part
 pub(crate) use push::{Pusher, number};
+#[cfg(feature = "ffmpeg")]
+#[allow(unused_imports)] // each test file uses its part
+pub(crate) use streamer::Streamer;
 pub(crate) use worker::Worker;
 
 /// Nothing in these tests takes this long unless it hangs.
@@ -99,6 +104,16 @@ impl FakeWorker {
             VideoConfig::default().with_send(habits.pictures),
             ours,
             Box::new(move |worker| script(Echo::new(worker, habits))),
+        ))
+    }
+
+    /// A worker of ours that has frames of its own.
+    #[cfg(feature = "ffmpeg")]
+    pub(crate) fn streaming(script: impl FnOnce(Worker) + Send + 'static) -> FakeWorker {
+        FakeWorker::start(Reply::Video(
+            VideoConfig::default().with_receive(false),
+            true,
+            Box::new(script),
         ))
     }
 

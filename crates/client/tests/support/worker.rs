@@ -169,6 +169,11 @@ impl Worker {
         self.peer.wait_closed(Instant::now() + GUARD);
     }
 
+    /// Ends without a word, as a killed process does.
+    pub(crate) fn die(&self) {
+        self.endpoint.__die();
+    }
+
     /// Closes the channel for the file.
     pub(crate) fn close_upload(&self) {
         self.upload.as_ref().unwrap().close();

@@ -22,6 +22,10 @@ const BATCH_WAIT: Duration = Duration::from_secs(2);
 /// After the end of the results: frames that are still missing are given up when none came for this long.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
 
+/// The arrival of a result is noticed one thread later than that of a frame. Without this, results of originals would seem
+/// to come after their frames.
+const RESULT_LAG: Duration = Duration::from_millis(1);
+
 /// Body of the thread.
 pub(super) fn run(shared: &Arc<Shared>, track: &VideoTrack, mode: PairMode) {
     let _done = Done(shared);
@@ -146,7 +150,8 @@ impl<'a> Receiver<'a> {
             });
             // A result that came while this was decoded came before it.
             self.take_results();
-            self.pairing.frame(completed, picture.timestamp, picture);
+            let arrived = completed + RESULT_LAG;
+            self.pairing.frame(arrived, picture.timestamp, picture);
         }
     }
 
