@@ -18,7 +18,8 @@ pub const REALTIME_MAX_WAIT: Duration = Duration::from_millis(50);
 ///
 /// Frames go out in the order of their timestamps. A frame waits for its result until it comes, until a later result shows
 /// that it never will (results come in order), until `max_wait` has passed, or until [`MAX_PENDING`] newer frames wait. Calls
-/// cost at most a pass over what waits.
+/// cost at most a pass over what waits; when the origin of an original is found or moved, each frame that waits is compared
+/// with each result that does.
 #[derive(Debug)]
 pub struct Pairing<F, R> {
     mode: PairMode,
