@@ -183,6 +183,57 @@ fn a_server_that_speaks_something_else_is_refused() {
 }
 
 #[test]
+fn tls_ends_in_the_gate_which_reads_inside_and_checks_the_certificate() {
+    let named = rcgen::generate_simple_self_signed(vec!["camera.invalid".to_owned()]).unwrap();
+    let certificate = named.cert.der().clone();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let trusting = client_config(roots).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(named.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key.unwrap());
+    let server = Arc::new(server.unwrap());
+
+    let camera = url("rtsps://camera.invalid/x");
+    let address = redirecting_over_tls(server.clone());
+    let gate = RtspGate::open_with(&camera, address, LIMIT, Some(trusting.clone())).unwrap();
+    assert!(open(&gate).is_err());
+    assert!(matches!(gate.refusal(), Some(SourceError::Redirect(_))));
+
+    // Another name, and a certificate nobody vouches for.
+    let address = redirecting_over_tls(server.clone());
+    let other = url("rtsps://other.invalid/x");
+    let gate = RtspGate::open_with(&other, address, LIMIT, Some(trusting)).unwrap();
+    assert!(open(&gate).is_err());
+    assert!(matches!(gate.refusal(), Some(SourceError::Unreachable(_))));
+    let address = redirecting_over_tls(server);
+    let gate = RtspGate::open(&camera, address, LIMIT).unwrap();
+    assert!(open(&gate).is_err());
+    assert!(matches!(gate.refusal(), Some(SourceError::Unreachable(_))));
+}
+
+/// Answers the first request with a redirect.
+fn redirecting_over_tls(config: Arc<rustls::ServerConfig>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let connection = rustls::ServerConnection::new(config).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        // A client that does not trust the certificate is gone by now.
+        if stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {
+            let _ = stream.write_all(b"RTSP/1.0 302 Found\r\nCSeq: 1\r\n\r\n");
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    });
+    address
+}
+
+#[test]
 fn dropping_the_gate_cuts_the_connection_on_both_sides() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
