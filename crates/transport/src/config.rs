@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::ice::url::shown;
 use crate::video::VideoConfig;
 
 /// Largest message `send` accepts whatever the peer allows: the engine's own buffer holds no more.
@@ -110,7 +111,10 @@ pub struct IceServer {
 impl std::fmt::Debug for IceServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IceServer")
-            .field("urls", &self.urls)
+            .field(
+                "urls",
+                &self.urls.iter().map(|u| shown(u)).collect::<Vec<_>>(),
+            )
             .field("username", &self.username.as_ref().map(|_| "***"))
             .field("credential", &self.credential.as_ref().map(|_| "***"))
             .finish()

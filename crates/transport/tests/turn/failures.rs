@@ -44,6 +44,11 @@ fn missing_credentials_and_wrong_urls_are_named_without_asking_anyone() {
         "stun:127.0.0.1:1".into(),
         "turn:joe:secret@127.0.0.1:1".into(),
     ])];
+    let shown = format!("{nameless:?}");
+    assert!(
+        shown.contains("***@127.0.0.1") && !shown.contains("secret"),
+        "{shown}"
+    );
     let started = Instant::now();
     let errors = failures(relayed(nameless));
     assert!(errors[0].contains("user name"), "{errors:?}");
