@@ -140,13 +140,13 @@ fn session(args: &RunArgs, plan: Plan) -> Result<Outcome, Failure> {
     let timer = args
         .timeout
         .map(|seconds| stop.after(Duration::from_secs_f64(seconds)));
+    // Test pictures are made once they have somewhere to go.
     let result = match pattern {
-        // The pictures are made once they have somewhere to go; a failed start is told by `run`.
-        Some((spec, sender)) if session.start().is_ok() => {
-            pattern::play(spec, sender).map_err(Failure::unusable)?;
+        Some((spec, sender)) => session.start().and_then(|()| {
+            pattern::play(spec, sender);
             session.run()
-        }
-        _ => session.run(),
+        }),
+        None => session.run(),
     };
     drop(timer);
     progress.finish();
