@@ -37,7 +37,7 @@ fn config(codec: VideoCodec) -> PeerConfig {
 fn send(track: &VideoTrack, codec: VideoCodec, index: u32) {
     let frame = OutgoingFrame {
         codec,
-        data: encoded(codec, index, index % 30 == 0, 3_000),
+        data: encoded(codec, index, index.is_multiple_of(30), 3_000),
         rtp_time: 0xffff_f000u32.wrapping_add(index * 3_000),
         captured: Instant::now(),
     };
@@ -59,7 +59,7 @@ fn exchange(codec: VideoCodec) {
             let got = tracks[to].recv_deadline(Instant::now() + PATIENCE).unwrap();
             assert_eq!(number(codec, &got.data), index);
             assert_eq!(got.rtp_time, 0xffff_f000u32.wrapping_add(index * 3_000));
-            assert_eq!((got.codec, got.keyframe), (codec, index % 30 == 0));
+            assert_eq!((got.codec, got.keyframe), (codec, index.is_multiple_of(30)));
             assert_eq!(got.contiguous, index > 0);
             assert!(got.first_packet <= got.completed);
         }
