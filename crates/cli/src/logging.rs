@@ -21,8 +21,17 @@ pub(crate) fn init(args: &LogArgs, default_level: &str) {
     );
     let mut filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
-    // The ICE agent logs its passwords at debug level; nothing in the environment may bring them out.
-    filter = filter.add_directive("is=warn".parse().expect("a constant directive"));
+    // The ICE agent logs its passwords at debug level, the TURN client could; nothing in the environment may bring them
+    // out. What a TURN server answers is told by our own errors.
+    for quiet in [
+        "is=warn",
+        "turn_client_proto=error",
+        "turn_types=warn",
+        "stun_proto=warn",
+        "stun_types=warn",
+    ] {
+        filter = filter.add_directive(quiet.parse().expect("a constant directive"));
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
