@@ -39,7 +39,7 @@ fn refused(worker: &Worker, url: &str) -> String {
 fn pictures_of_a_camera_page_come_back_on_the_track() {
     let server = MjpegServer::start(vec![("/moved", Page::Redirect("/stream".into()))]);
     let worker = worker(|_| {});
-    let mut camera = pull(&worker, &server.url("/moved"), true).ok().unwrap();
+    let mut camera = pull(&worker, &server.url("/moved"), true).unwrap();
     let first = camera.back().counter();
     let mut last = first;
     while last < first + 10 {
@@ -59,7 +59,7 @@ fn pictures_of_a_camera_page_come_back_on_the_track() {
 fn a_batch_session_gets_every_picture_and_the_sources_end() {
     let server = MjpegServer::start(vec![("/ten", Page::End(10))]);
     let worker = worker(|_| {});
-    let mut camera = pull(&worker, &server.url("/ten"), false).ok().unwrap();
+    let mut camera = pull(&worker, &server.url("/ten"), false).unwrap();
     let (results, completion) = camera.client.results();
     assert_eq!(results.len(), 10);
     assert_eq!(errors(&completion), [""; 0]);
@@ -128,7 +128,7 @@ fn a_source_that_is_cut_and_stays_away_ends_the_session_with_the_reason() {
         ),
     ] {
         let worker = worker(|config| config.reconnect = policy);
-        let mut camera = pull(&worker, &server.url("/cut"), false).ok().unwrap();
+        let mut camera = pull(&worker, &server.url("/cut"), false).unwrap();
         let (results, completion) = camera.client.results();
         assert!(results.len() >= 5, "each connection gives five pictures");
         let text = errors(&completion).join(" ");

@@ -1,6 +1,7 @@
 //! `rtsp_url` against a real RTSP server: frames, credentials, a server that dies.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -65,9 +66,7 @@ fn frames_of_a_camera_come_back_and_a_dead_server_is_waited_for() {
     let server = RtspServer::start(0);
     let port = server.port;
     let worker = worker(|config| config.reconnect = Reconnect::Within(Duration::from_secs(20)));
-    let mut camera = pull(&worker, &server.url("/test"))
-        .ok()
-        .expect("the source opens");
+    let mut camera = pull(&worker, &server.url("/test")).expect("the source opens");
     let mut last = camera.back().rtp_time;
     for _ in 0..10 {
         let next = camera.back().rtp_time;
@@ -110,9 +109,7 @@ fn frames_of_a_camera_come_back_and_a_dead_server_is_waited_for() {
 fn a_server_that_stays_dead_ends_the_session_with_the_reason() {
     let server = RtspServer::start(0);
     let worker = worker(|config| config.reconnect = Reconnect::Within(Duration::from_secs(1)));
-    let mut camera = pull(&worker, &server.url("/test"))
-        .ok()
-        .expect("the source opens");
+    let mut camera = pull(&worker, &server.url("/test")).expect("the source opens");
     camera.back();
     drop(server);
     let (_, completion) = camera.client.results();
@@ -135,9 +132,7 @@ fn credentials_are_used_and_never_shown() {
             url: with("user:pass"),
         });
     });
-    let mut camera = pull(&worker, "the-camera")
-        .ok()
-        .expect("the placeholder stands for the address");
+    let mut camera = pull(&worker, "the-camera").expect("the placeholder stands for the address");
     camera.back();
     let refused = pull(&worker, &with("user:secret")).err().expect("refused");
     assert_eq!(refused.status, 400);
@@ -166,4 +161,32 @@ fn addresses_that_may_not_or_cannot_be_dialled_are_refused_before_the_answer() {
         assert!(!refused.body.contains("secret"), "{}", refused.body);
     }
     assert_eq!(open.stats().sessions + closed.stats().sessions, 0);
+}
+
+#[test]
+fn a_redirect_is_not_followed_wherever_it_leads() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(&stream).lines();
+        let mut cseq = String::new();
+        while let Some(Ok(line)) = lines.next() {
+            if line.to_ascii_lowercase().starts_with("cseq:") {
+                cseq = line;
+            } else if line.is_empty() {
+                let target = "rtsp://169.254.169.254/latest";
+                let text = format!("RTSP/1.0 302 Moved\r\n{cseq}\r\nLocation: {target}\r\n\r\n");
+                if (&stream).write_all(text.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let worker = worker(|_| {});
+    let refused = pull(&worker, &format!("rtsp://127.0.0.1:{port}/x"));
+    let refused = refused.err().expect("refused");
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(refused.body.contains("redirect"), "{}", refused.body);
+    server.join().unwrap();
 }
