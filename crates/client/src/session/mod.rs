@@ -5,6 +5,7 @@ mod connect;
 mod decode;
 mod dispatch;
 mod driver;
+mod frames;
 mod handlers;
 mod intake;
 mod ledger;
@@ -26,7 +27,6 @@ use framewire_media::Frame;
 use framewire_protocol::FrameId;
 use framewire_protocol::message::VideoMetadata;
 use framewire_protocol::pairing::Match;
-use framewire_protocol::session::FrameTicket;
 
 use crate::client::ApiKeyTransport;
 use crate::error::{SessionError, Step, WaitError};
@@ -41,6 +41,7 @@ use crate::session::shared::Shared;
 use crate::source::Source;
 use crate::stats::SessionStats;
 
+pub use frames::Frames;
 pub(crate) use live::{FrameSlot, Put};
 pub use observer::Observer;
 
@@ -269,12 +270,7 @@ impl Session {
     /// asked for. Ends with the stream or when the session is closed; an error is the last item. Does not close the
     /// session and does not call frame handlers.
     pub fn frames(&self) -> Frames<'_> {
-        Frames {
-            session: self,
-            in_hand: None,
-            started: false,
-            over: false,
-        }
+        Frames::new(self)
     }
 
     /// The original SDK's name of [`frames`](Self::frames).
@@ -375,63 +371,5 @@ struct CloseOnExit<'a>(&'a Shared);
 impl Drop for CloseOnExit<'_> {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-/// Iterator over the frames of a session; see [`Session::frames`].
-#[derive(Debug)]
-pub struct Frames<'a> {
-    session: &'a Session,
-    in_hand: Option<FrameTicket>,
-    started: bool,
-    over: bool,
-}
-
-impl Frames<'_> {
-    fn done_with_last(&mut self) {
-        if let Some(ticket) = self.in_hand.take() {
-            self.session.shared.consumed(ticket);
-        }
-    }
-
-    fn end(&mut self, error: Option<SessionError>) -> Option<Result<FrameEvent, SessionError>> {
-        self.over = true;
-        error.map(Err)
-    }
-}
-
-impl Iterator for Frames<'_> {
-    type Item = Result<FrameEvent, SessionError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.done_with_last();
-        if self.over {
-            return None;
-        }
-        if !self.started {
-            match self.session.ensure_started(None) {
-                Ok(Started::Yes) => self.started = true,
-                Ok(_) => return self.end(None),
-                Err(error) => return self.end(Some(error)),
-            }
-        }
-        loop {
-            match self.session.shared.next_frame(None, true) {
-                Next::Frame(event, ticket) => {
-                    self.in_hand = Some(ticket);
-                    return Some(Ok(event));
-                }
-                Next::End(result) => return self.end(result.err()),
-                Next::Timeout => {}
-            }
-        }
-    }
-}
-
-impl std::iter::FusedIterator for Frames<'_> {}
-
-impl Drop for Frames<'_> {
-    fn drop(&mut self) {
-        self.done_with_last();
     }
 }

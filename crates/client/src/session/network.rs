@@ -37,7 +37,8 @@ pub(super) async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Of
         step: Step::Gathering,
         reason,
     };
-    if options.relay_only && !servers.iter().flat_map(|server| &server.urls).any(is_turn) {
+    let mut urls = servers.iter().flat_map(|server| &server.urls);
+    if options.relay_only && !urls.any(|url| is_turn(url)) {
         return Err(local(
             "only relayed addresses are wanted, and turn_server names no TURN server".into(),
         ));
@@ -80,7 +81,7 @@ fn ranked(servers: Vec<IceServer>) -> Vec<IceServer> {
     ranked
 }
 
-fn is_turn(url: &String) -> bool {
+fn is_turn(url: &str) -> bool {
     let scheme = url.split(':').next().unwrap_or_default();
     scheme.eq_ignore_ascii_case("turn") || scheme.eq_ignore_ascii_case("turns")
 }
@@ -144,6 +145,6 @@ mod tests {
             "stun:192.0.2.1".into(),
         ])];
         assert_eq!(ranked(alone.clone()), alone);
-        assert!(is_turn(&"TURNS:h".to_owned()) && !is_turn(&"stun:turn".to_owned()));
+        assert!(is_turn("TURNS:h") && !is_turn("stun:turn"));
     }
 }
