@@ -165,6 +165,8 @@ pub struct VideoConfig {
     pub max_wait: Duration,
     /// Frames received and not taken yet; above it everything up to the next keyframe is dropped.
     pub max_frames: usize,
+    /// Bytes of these frames, likewise: 16 MiB unless changed, two seconds at the highest rates.
+    pub max_frame_bytes: usize,
 }
 
 impl Default for VideoConfig {
@@ -176,6 +178,7 @@ impl Default for VideoConfig {
             bitrate: BitrateLimits::default(),
             max_wait: Duration::from_millis(100),
             max_frames: 60,
+            max_frame_bytes: 16 * 1024 * 1024,
         }
     }
 }
@@ -214,6 +217,13 @@ impl VideoConfig {
     /// Sets how many received frames may wait to be taken; at least 1.
     pub fn with_max_frames(mut self, frames: usize) -> Self {
         self.max_frames = frames;
+        self
+    }
+
+    /// Sets how many received frames, and bytes of them, may wait to be taken: more where none may be lost.
+    pub fn with_receive_queue(mut self, frames: usize, bytes: usize) -> Self {
+        self.max_frames = frames;
+        self.max_frame_bytes = bytes;
         self
     }
 

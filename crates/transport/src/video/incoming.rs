@@ -9,9 +9,6 @@ use std::time::Instant;
 use super::IncomingFrame;
 use crate::error::RecvError;
 
-/// Bytes of frames not taken yet: two seconds at the highest rates, and more than any single frame.
-pub(crate) const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
-
 /// What became of a pushed frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pushed {
@@ -26,6 +23,7 @@ pub(crate) struct FrameQueue {
     state: Mutex<State>,
     ready: Condvar,
     max_frames: usize,
+    max_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,11 +45,12 @@ impl State {
 }
 
 impl FrameQueue {
-    pub(crate) fn new(max_frames: usize) -> FrameQueue {
+    pub(crate) fn new(max_frames: usize, max_bytes: usize) -> FrameQueue {
         FrameQueue {
             state: Mutex::default(),
             ready: Condvar::new(),
             max_frames: max_frames.max(1),
+            max_bytes,
         }
     }
 
@@ -69,7 +68,7 @@ impl FrameQueue {
             return pushed;
         }
         let full = state.frames.len() >= self.max_frames
-            || state.bytes + frame.data.len() > MAX_FRAME_BYTES;
+            || state.bytes + frame.data.len() > self.max_bytes;
         if full {
             pushed.dropped = state.frames.len();
             state.frames.clear();
@@ -78,7 +77,7 @@ impl FrameQueue {
         }
         if state.skipping {
             // A frame over the byte bound alone is no use either.
-            if !frame.keyframe || frame.data.len() > MAX_FRAME_BYTES {
+            if !frame.keyframe || frame.data.len() > self.max_bytes {
                 pushed.dropped += 1;
                 pushed.wants_keyframe = true;
                 return pushed;
@@ -174,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_late_consumer_loses_everything_up_to_the_next_keyframe() {
-        let queue = FrameQueue::new(3);
+        let queue = FrameQueue::new(3, 10_000);
         for n in 0..3 {
             assert_eq!(queue.push(frame(n, n == 0)).dropped, 0);
         }
@@ -192,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_queued_is_taken_before_the_end() {
-        let queue = FrameQueue::new(3);
+        let queue = FrameQueue::new(3, 10_000);
         queue.push(frame(0, true));
         queue.end();
         queue.push(frame(1, false));

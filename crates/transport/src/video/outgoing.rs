@@ -2,8 +2,8 @@
 //! What waits is measured in time: bytes still to leave at the rate they leave with.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{OutgoingFrame, VideoSendError};
 
@@ -24,6 +24,8 @@ pub(crate) enum Life {
 #[derive(Debug)]
 pub(crate) struct FrameSender {
     state: Mutex<State>,
+    /// There may be room, or never again.
+    changed: Condvar,
     max_wait: Duration,
 }
 
@@ -39,6 +41,10 @@ struct State {
 }
 
 impl State {
+    fn has_room(&self, max_wait: Duration) -> bool {
+        self.life == Life::Open && self.frames.len() < 2 && self.wait() <= max_wait
+    }
+
     fn wait(&self) -> Duration {
         let bits = (self.bytes + self.engine_bytes) as u64 * 8;
         Duration::from_micros(bits.saturating_mul(1_000_000) / self.rate.max(1))
@@ -56,6 +62,7 @@ impl FrameSender {
         };
         FrameSender {
             state: Mutex::new(state),
+            changed: Condvar::new(),
             max_wait,
         }
     }
@@ -83,8 +90,26 @@ impl FrameSender {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        let state = self.lock();
-        state.life == Life::Open && state.frames.len() < 2 && state.wait() <= self.max_wait
+        self.lock().has_room(self.max_wait)
+    }
+
+    /// Blocks until there is room; false when `deadline` or the end came first.
+    pub(crate) fn wait_room(&self, deadline: Instant) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.has_room(self.max_wait) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.life == Life::Closed {
+                return false;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
     }
 
     pub(crate) fn max_wait(&self) -> Duration {
@@ -114,6 +139,10 @@ impl FrameSender {
         let mut state = self.lock();
         state.engine_bytes = bytes;
         state.rate = rate;
+        if state.has_room(self.max_wait) {
+            drop(state);
+            self.changed.notify_all();
+        }
     }
 
     pub(crate) fn set_life(&self, life: Life) {
@@ -126,6 +155,8 @@ impl FrameSender {
             state.frames.clear();
             state.bytes = 0;
         }
+        drop(state);
+        self.changed.notify_all();
     }
 
     pub(crate) fn unsent_bytes(&self) -> usize {
@@ -136,8 +167,6 @@ impl FrameSender {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::video::VideoCodec;
 
@@ -167,6 +196,26 @@ mod tests {
         queue.set_life(Life::Closed);
         assert_eq!(queue.push(frame(1)), Err(VideoSendError::Closed));
         assert!(!queue.has_room() && queue.pop().is_none());
+    }
+
+    #[test]
+    fn waiting_for_room_ends_with_room_the_deadline_or_the_end() {
+        let queue = FrameSender::new(Duration::from_millis(100), 800_000);
+        assert!(!queue.wait_room(Instant::now()), "not open");
+        queue.set_life(Life::Open);
+        assert!(queue.wait_room(Instant::now()));
+        queue.set_engine(10_001, 800_000);
+        assert!(!queue.wait_room(Instant::now()));
+        let late = Instant::now() + Duration::from_secs(20);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| queue.wait_room(late));
+            queue.set_engine(0, 800_000);
+            assert!(waiter.join().expect("no panic"));
+            queue.set_engine(10_001, 800_000);
+            let waiter = scope.spawn(|| queue.wait_room(late));
+            queue.set_life(Life::Closed);
+            assert!(!waiter.join().expect("no panic"));
+        });
     }
 
     #[test]

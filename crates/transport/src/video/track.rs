@@ -67,7 +67,7 @@ impl TrackShared {
             codecs,
             limits,
             outgoing: FrameSender::new(config.max_wait, u64::from(limits.start)),
-            incoming: FrameQueue::new(config.max_frames),
+            incoming: FrameQueue::new(config.max_frames, config.max_frame_bytes),
             counters: VideoCounters::default(),
             keyframe_wanted: AtomicBool::new(false),
             keyframe_asked: AtomicBool::new(false),
@@ -174,6 +174,12 @@ impl VideoTrack {
     /// those after it late.
     pub fn has_room(&self) -> bool {
         self.track.outgoing.has_room()
+    }
+
+    /// Blocks until [`VideoTrack::has_room`]; false when `deadline` or the end of the connection came first. For
+    /// senders that must not skip frames.
+    pub fn wait_room(&self, deadline: Instant) -> bool {
+        self.track.outgoing.wait_room(deadline)
     }
 
     /// Bits a second the encoder should produce now, within the limits of the configuration.
