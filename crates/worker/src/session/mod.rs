@@ -15,6 +15,7 @@ mod queue;
 mod rate;
 mod send;
 mod source;
+mod stage;
 mod stream;
 mod track;
 
