@@ -10,6 +10,10 @@ mod handlers;
 mod intake;
 mod ledger;
 mod life;
+#[cfg_attr(
+    not(feature = "ffmpeg"),
+    allow(dead_code, reason = "without codecs no track is ever used")
+)]
 mod live;
 mod network;
 mod observer;

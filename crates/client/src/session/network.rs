@@ -13,8 +13,8 @@ use crate::ice::{DEFAULT_STUN, IceConfig};
 use crate::session::connect::{RESULTS, UPLOAD, blocking, chain};
 use crate::session::shared::Shared;
 
-/// Batch: encoded frames that may wait for their decoder; beyond it frames would be lost up to a keyframe.
-const BATCH_FRAMES: usize = 600;
+/// Batch: encoded frames, and bytes of them, that may wait for their decoder; beyond it frames would be lost up to a keyframe.
+const BATCH_FRAMES: (usize, usize) = (600, 32 << 20);
 /// Longest look for a TURN server that answers, when there are several.
 const TURN_PROBE: Duration = Duration::from_secs(2);
 
@@ -61,7 +61,7 @@ fn video(shared: &Shared) -> VideoConfig {
         video
     } else {
         // Acknowledgements pace the worker; an original sends ahead until the first one reaches it.
-        video.with_max_frames(BATCH_FRAMES)
+        video.with_receive_queue(BATCH_FRAMES.0, BATCH_FRAMES.1)
     }
 }
 

@@ -184,6 +184,7 @@ impl Shared {
     }
 
     /// The source of this side has ended, well or with an error; what was sent is still waited for.
+    #[cfg(feature = "ffmpeg")]
     pub(crate) fn source_ended(&self, error: Option<SessionError>) {
         let mut control = lock(&self.control);
         let text = error.as_ref().map(ToString::to_string);

@@ -47,6 +47,7 @@ impl StreamUrl {
         redact_url(&self.0)
     }
 
+    #[cfg(feature = "ffmpeg")]
     pub(crate) fn is_rtmp(&self) -> bool {
         self.0
             .get(..4)
@@ -173,6 +174,7 @@ mod tests {
         }
         assert!(RtspSource::new("rtmp://h/a").is_err());
         assert!(MjpegSource::new("rtsp://h/a").is_err());
+        #[cfg(feature = "ffmpeg")]
         assert!(LocalStreamSource::new("RTMP://h/a").unwrap().url.is_rtmp());
     }
 

@@ -95,6 +95,7 @@ impl FakeWorker {
     }
 
     /// A worker of ours, or an original, that sends video back, and what a test says besides.
+    #[cfg(feature = "ffmpeg")]
     pub(crate) fn echoing(
         habits: Habits,
         script: impl FnOnce(Echo) + Send + 'static,

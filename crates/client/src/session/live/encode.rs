@@ -19,8 +19,6 @@ use crate::stats::Stage;
 const BATCH_IN_FLIGHT: u64 = 4;
 /// Batch: after this long a frame that did not come back counts as lost.
 const BATCH_LOST_AFTER: Duration = Duration::from_secs(10);
-/// Batch: how long one look at a full network takes.
-const ROOM_CHECK: Duration = Duration::from_millis(5);
 /// Frames in a row that cannot be encoded before the session ends with the encoder's reason.
 const MAX_REFUSED: u32 = 30;
 
@@ -150,13 +148,7 @@ impl Sender<'_> {
         }
         let live = &self.shared.live;
         live.wait_returned(BATCH_IN_FLIGHT, Instant::now() + BATCH_LOST_AFTER);
-        let deadline = Instant::now() + BATCH_LOST_AFTER;
-        while !self.track.has_room() && Instant::now() < deadline {
-            if live.slot.wait_closed(Instant::now() + ROOM_CHECK) {
-                break;
-            }
-        }
-        self.track.has_room()
+        self.track.wait_room(Instant::now() + BATCH_LOST_AFTER)
     }
 }
 
