@@ -102,7 +102,7 @@ impl Settings {
                 .with_bitrate(config.video_bitrate);
             if !self.realtime {
                 // A live track cannot be paused: what waits for a slow workflow waits encoded, where it is small.
-                video = video.with_max_frames(BATCH_TRACK_FRAMES);
+                video = video.with_receive_queue(BATCH_TRACK_FRAMES, BATCH_TRACK_BYTES);
             }
             peer = peer.with_video(video);
         }
@@ -328,3 +328,5 @@ fn ice_servers(
 const INBOUND_LIMIT: usize = 4 * 1024 * 1024;
 /// Encoded frames of a client's track that may wait in batch processing: half a minute.
 const BATCH_TRACK_FRAMES: usize = 900;
+/// And their bytes: at some 8 Mbit/s as long.
+const BATCH_TRACK_BYTES: usize = 32 << 20;

@@ -14,8 +14,10 @@ use super::queue::Handoff;
 use super::source::SourceFacts;
 use super::track::media_codec;
 
-/// Batch sessions wait for the network: how often they look.
-const ROOM_LOOK: Duration = Duration::from_millis(5);
+/// How often a wait for the network looks whether its session still runs.
+const STOP_LOOK: Duration = Duration::from_millis(500);
+/// How often the transport is asked whether the last frames have left.
+const SENT_LOOK: Duration = Duration::from_millis(5);
 /// Longest wait for the last frames to leave before the session says that it is done.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Failures of one session in the log; the rest is only counted.
@@ -146,19 +148,26 @@ impl Encode {
 
     /// Whether this frame should be encoded now. A live one is skipped when it would leave late, one of a batch waits.
     fn has_room(&self) -> bool {
-        while !self.track.has_room() {
-            if self.realtime || !self.control.wait_until(Instant::now() + ROOM_LOOK) {
+        if self.realtime {
+            return self.track.has_room();
+        }
+        loop {
+            let until = Instant::now() + STOP_LOOK;
+            if self.track.wait_room(until) {
+                return true;
+            }
+            // Before the deadline it says no only when the connection has ended.
+            if self.control.is_stopped() || Instant::now() < until {
                 return false;
             }
         }
-        true
     }
 
     /// The completion message must not overtake the last frames.
     fn wait_sent(&self) {
         let limit = Instant::now() + LAST_WORDS;
         while self.track.stats().unsent_bytes > 0 && Instant::now() < limit {
-            if !self.control.wait_until(Instant::now() + ROOM_LOOK) {
+            if !self.control.wait_until(Instant::now() + SENT_LOOK) {
                 return;
             }
         }
