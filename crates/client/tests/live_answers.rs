@@ -224,6 +224,30 @@ fn an_answer_without_a_usable_video_section_is_refused() {
 }
 
 #[test]
+fn whoever_comes_after_a_failed_start_learns_why_it_failed() {
+    let worker = FakeWorker::start(Reply::Answer(400, r#"{"message": "no"}"#.into()));
+    let session = worker.session_with(ManualSource::new(), config(), options());
+    let error = session.start().unwrap_err();
+    assert!(matches!(error, SessionError::Http(_)), "{error:?}");
+    assert_eq!(session.run(), Err(error.clone()));
+    assert_eq!(session.start(), Err(error));
+}
+
+#[test]
+fn a_worker_that_never_connects_fails_the_start_of_a_source_of_this_side() {
+    let worker = FakeWorker::start(Reply::Vanish);
+    let mut limits = options();
+    limits.connect_timeout = Duration::from_millis(700);
+    let session = worker.session_with(ManualSource::new(), config(), limits);
+    let error = session.start().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    assert!(
+        !matches!(error, SessionError::BadAnswer { .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn a_worker_that_sends_no_pictures_although_asked_is_data_only_and_counted() {
     let video = VideoConfig::default().with_send(false);
     let worker = FakeWorker::start(Reply::Video(

@@ -1,7 +1,7 @@
 //! Starting and closing a session, and keeping count of its threads.
 //! Not here: what the threads do.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use framewire_protocol::session::{FrameDrop, Input};
@@ -30,7 +30,11 @@ impl Shared {
     ) -> Result<Started, SessionError> {
         let mut state = lock(&self.state);
         if state.closed {
-            return Err(SessionError::Closed);
+            // Whoever comes after a failed start learns why it failed.
+            return Err(match &state.start {
+                Start::Done(Err(error)) => error.clone(),
+                _ => SessionError::Closed,
+            });
         }
         if matches!(state.start, Start::Not) {
             state.start = Start::Running;
@@ -52,6 +56,27 @@ impl Shared {
                 return Ok(Started::Timeout);
             };
             state = guard;
+        }
+    }
+
+    /// Waits until the worker can take frames of this side's track.
+    pub(crate) fn wait_sending(&self) -> Result<(), SessionError> {
+        let mut state = lock(&self.state);
+        loop {
+            if self.live.has_begun() {
+                return Ok(());
+            }
+            match &state.ended {
+                Some(Err(error)) => return Err(error.clone()),
+                _ if state.closed => return Err(SessionError::Closed),
+                Some(Ok(_)) => return Ok(()),
+                None => {}
+            }
+            // Ends at the latest with the time limits of connecting.
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 

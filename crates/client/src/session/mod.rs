@@ -206,14 +206,16 @@ impl Session {
         self.shared.handlers.add_error(handler);
     }
 
-    /// Connects, if nothing did before; blocks until offer and answer are exchanged. [`run`](Self::run), [`wait`](Self::wait)
-    /// and [`frames`](Self::frames) do it themselves; this is for sources that want to be told when to begin, such as
+    /// Connects, if nothing did before; blocks until offer and answer are exchanged, and with a source of this side until
+    /// the worker can take frames. [`run`](Self::run), [`wait`](Self::wait) and [`frames`](Self::frames) connect
+    /// themselves; this is for whoever wants to know when to begin, such as the user of a
     /// [`ManualSource`](crate::ManualSource). Does not close the session.
     ///
     /// # Errors
-    /// The start failed, or the session was closed.
+    /// The start failed, no connection came about, or the session was closed.
     pub fn start(&self) -> Result<(), SessionError> {
         match self.ensure_started(None)? {
+            Started::Yes if self.shared.plan.media.sends => self.shared.wait_sending(),
             Started::Yes => Ok(()),
             Started::Closed | Started::Timeout => Err(SessionError::Closed),
         }

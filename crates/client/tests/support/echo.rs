@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use framewire_media::{EncoderOptions, FramePool, TestPattern, VideoCodec, VideoEncoder};
-use framewire_transport::{IncomingFrame, OutgoingFrame, RecvError, VideoTrack};
+use framewire_transport::{IncomingFrame, OutgoingFrame, RecvError, VideoSendError, VideoTrack};
 use serde_json::json;
 
 use super::GUARD;
@@ -44,6 +44,8 @@ pub(crate) struct Echo {
     encoder: VideoEncoder,
     pool: FramePool,
     first: Option<u32>,
+    /// A frame was not sent back, so those that build on it cannot be decoded.
+    broken: bool,
     /// Frames received so far.
     pub(crate) frames: u64,
 }
@@ -60,6 +62,7 @@ impl Echo {
             encoder: VideoEncoder::new(EncoderOptions::new(VideoCodec::Vp8)).unwrap(),
             pool: FramePool::default(),
             first: None,
+            broken: false,
             frames: 0,
         }
     }
@@ -150,14 +153,18 @@ impl Echo {
         self.worker.send_body(number, body.to_string());
     }
 
-    /// Sends a frame back as it came.
-    pub(crate) fn picture(&self, frame: &IncomingFrame) {
-        // An end of the connection is noticed when receiving.
-        let _ = self.track.send(OutgoingFrame {
+    /// Sends a frame back as it came. One that finds no room breaks the chain: then only a keyframe is worth sending.
+    pub(crate) fn picture(&mut self, frame: &IncomingFrame) {
+        if self.broken && !frame.keyframe {
+            return self.track.request_keyframe();
+        }
+        let sent = self.track.send(OutgoingFrame {
             codec: frame.codec,
             data: frame.data.clone(),
             rtp_time: frame.rtp_time,
             captured: frame.completed,
         });
+        // An end of the connection is noticed when receiving.
+        self.broken = sent == Err(VideoSendError::Congested);
     }
 }

@@ -194,7 +194,8 @@ fn serve(
                 respond(&mut stream, 200, &answer);
             }
             Some(Reply::Vanish) => {
-                let (endpoint, _peer, answer) = answer(&body, PeerConfig::default(), false);
+                let config = PeerConfig::default().with_video(VideoConfig::default());
+                let (endpoint, _peer, answer) = answer(&body, config, false);
                 endpoint.shutdown(Duration::ZERO);
                 respond(&mut stream, 200, &answer);
             }

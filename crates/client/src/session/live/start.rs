@@ -36,6 +36,9 @@ impl Shared {
             return;
         }
         self.live.begin();
+        // Under the lock, so that nobody looks before and waits after.
+        drop(lock(&self.state));
+        self.changed.notify_all();
         let codec = self.sending_codec(&track);
         let body = move |shared: &Arc<Shared>| encode::run(shared, &track, codec);
         if let Err(error) = self.spawn("framewire-encode", body) {
