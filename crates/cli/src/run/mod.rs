@@ -405,7 +405,7 @@ fn summary(
             .iter()
             .map(|(stage, latency)| (stage.as_str(), shown(*latency)))
             .collect(),
-        pairing: facts.track.then(|| Pairing {
+        pairing: facts.track.then_some(Pairing {
             exact: stats.pairing.exact,
             nearest: stats.pairing.nearest,
             unpaired: stats.pairing.unpaired,

@@ -118,7 +118,7 @@ fn test(rest: &str) -> anyhow::Result<TestSpec> {
             .parse()
             .with_context(|| format!("`{text}` is no size"))?;
         ensure!(
-            (64..=7680).contains(&side) && side % 2 == 0,
+            (64..=7680).contains(&side) && side.is_multiple_of(2),
             "sizes are even numbers from 64 to 7680"
         );
         Ok(side)
