@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use framewire_transport::{Endpoint, EndpointConfig};
+use framewire_transport::{Endpoint, EndpointConfig, PeerConfig};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -308,6 +308,9 @@ impl App {
             port: config.media_port,
             source: Box::new(error),
         })?;
+        // The cryptography's start-up costs 30 to 60 ms once a process: paid here, not by the first client. What comes
+        // of the offer does not matter.
+        let _ = endpoint.offer(PeerConfig::default().with_channel("warm-up"));
         Ok(App {
             guard: Arc::new(Guard::new(
                 keys.is_open(),

@@ -26,6 +26,7 @@ impl Driver {
             }
             there
         });
+        let early = self.early.take(now, core.ufrag());
         let notify = Arc::new(PeerNotify::new(self.inbox.clone(), key));
         core.shared().set_notify(notify.clone());
         self.routes.add_ufrag(core.ufrag(), key);
@@ -46,6 +47,9 @@ impl Driver {
         );
         self.inbox.set_peers(self.peers.len());
         self.touch(key);
+        for check in early {
+            self.for_peer(now, key, check.local, check.remote, &check.contents);
+        }
     }
 
     pub(super) fn shutdown(&mut self, flush: Duration) {

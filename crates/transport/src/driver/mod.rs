@@ -2,6 +2,7 @@
 //! It waits for nothing but the kernel: no user, disk or codec can hold it up.
 
 mod batch;
+mod early;
 mod errors;
 mod inbox;
 mod members;
@@ -29,6 +30,7 @@ use crate::ice::stun::Query;
 use crate::peer::PeerState;
 use crate::stats::{EndpointCounters, add};
 use batch::Batch;
+use early::Early;
 use inbox::{PeerNotify, Taken};
 use relays::{Inbound, Relays};
 use routes::Routes;
@@ -55,6 +57,7 @@ pub(crate) struct Driver {
     counters: Arc<EndpointCounters>,
     peers: HashMap<u64, Slot>,
     routes: Routes,
+    early: Early,
     timers: BTreeSet<(Instant, u64)>,
     touched: Vec<u64>,
     queries: Vec<Query>,
@@ -84,6 +87,7 @@ impl Driver {
             counters,
             peers: HashMap::new(),
             routes: Routes::default(),
+            early: Early::default(),
             timers: BTreeSet::new(),
             touched: Vec::new(),
             queries: Vec::new(),
@@ -200,7 +204,14 @@ impl Driver {
                     }
                 }
                 match request_ufrag(datagram) {
-                    Some(ufrag) => self.routes.by_ufrag(&ufrag),
+                    Some(ufrag) => match self.routes.by_ufrag(&ufrag) {
+                        None => {
+                            let dropped = self.early.keep(now, ufrag, (local, remote), datagram);
+                            add(&self.counters.dropped_unknown, dropped);
+                            return;
+                        }
+                        known => known,
+                    },
                     None => self.routes.by_address(remote),
                 }
             }
@@ -210,6 +221,18 @@ impl Driver {
             add(&self.counters.dropped_unknown, 1);
             return;
         };
+        self.for_peer(now, key, local, remote, datagram);
+    }
+
+    /// A datagram that came to our own socket, for a peer that is here.
+    fn for_peer(
+        &mut self,
+        now: Instant,
+        key: u64,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) {
         if self.peers.get(&key).is_some_and(|slot| slot.relay_only) {
             add(&self.counters.dropped_not_relayed, 1);
             return;
