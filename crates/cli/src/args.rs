@@ -3,11 +3,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use crate::run::source::{SourceSpec, TestSpec};
+use crate::run::source::TestSpec;
+use crate::values::{
+    Peer, Reconnect, parse_json, parse_param, parse_peer, parse_reconnect, parse_seconds,
+    parse_shape,
+};
 
 /// Stream video to an inference worker over WebRTC and get frames and predictions back.
 #[derive(Debug, Parser)]
@@ -310,96 +313,11 @@ pub(crate) struct LiveShape {
     pub(crate) frames: u32,
 }
 
-fn parse_shape(text: &str) -> Result<TestSpec, String> {
-    match SourceSpec::parse(&format!("test:{text}"), false) {
-        Ok(SourceSpec::Test(spec)) => Ok(spec),
-        Ok(_) => Err("expected WIDTHxHEIGHT@FPS".to_owned()),
-        Err(error) => Err(format!("{error:#}")),
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct PeerArgs {
     /// `listen:ADDR:PORT` receives, `connect:ADDR:PORT` sends; without it both ends run here
     #[arg(long, value_name = "ROLE:ADDR:PORT", value_parser = parse_peer)]
     pub(crate) peer: Option<Peer>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
-    Listen(SocketAddr),
-    Connect(SocketAddr),
-}
-
-fn parse_peer(text: &str) -> Result<Peer, String> {
-    let (role, addr) = text
-        .split_once(':')
-        .ok_or("expected listen:ADDR:PORT or connect:ADDR:PORT")?;
-    let addr = addr.parse().map_err(|error| format!("{addr}: {error}"))?;
-    match role {
-        "listen" => Ok(Peer::Listen(addr)),
-        "connect" => Ok(Peer::Connect(addr)),
-        other => Err(format!("`{other}` is neither listen nor connect")),
-    }
-}
-
-fn parse_param(text: &str) -> Result<(String, serde_json::Value), String> {
-    let (key, value) = text.split_once('=').ok_or("expected KEY=JSON")?;
-    if key.is_empty() {
-        return Err("the key is empty".into());
-    }
-    let value = serde_json::from_str(value).map_err(|error| {
-        format!("the value of `{key}` is not JSON ({error}); quote texts, as {key}='\"text\"'")
-    })?;
-    Ok((key.to_owned(), value))
-}
-
-fn parse_json(text: &str) -> Result<serde_json::Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
-}
-
-/// How long a lost network source is tried again.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Reconnect {
-    Off,
-    Within(Duration),
-    Forever,
-}
-
-impl From<Reconnect> for framewire::Reconnect {
-    fn from(reconnect: Reconnect) -> Self {
-        match reconnect {
-            Reconnect::Off => Self::Off,
-            Reconnect::Within(budget) => Self::Within(budget),
-            Reconnect::Forever => Self::Forever,
-        }
-    }
-}
-
-impl From<Reconnect> for framewire_worker::Reconnect {
-    fn from(reconnect: Reconnect) -> Self {
-        match reconnect {
-            Reconnect::Off => Self::Off,
-            Reconnect::Within(budget) => Self::Within(budget),
-            Reconnect::Forever => Self::Forever,
-        }
-    }
-}
-
-fn parse_reconnect(text: &str) -> Result<Reconnect, String> {
-    match text {
-        "0" => Ok(Reconnect::Off),
-        "forever" => Ok(Reconnect::Forever),
-        seconds => parse_seconds(seconds).map(|s| Reconnect::Within(Duration::from_secs_f64(s))),
-    }
-}
-
-fn parse_seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 1e9 => Ok(seconds),
-        Ok(_) => Err("expected a positive number of seconds".into()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -411,16 +329,6 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_parameter_is_key_and_json() {
-        assert_eq!(
-            parse_param("a=[1]").unwrap(),
-            ("a".into(), serde_json::json!([1]))
-        );
-        assert!(parse_param("a=text").unwrap_err().contains("quote"));
-        assert!(parse_param("=1").is_err() && parse_param("a").is_err());
     }
 
     #[test]
@@ -436,14 +344,5 @@ mod tests {
         ])
         .unwrap_err();
         assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
-    }
-
-    #[test]
-    fn peers_name_their_role() {
-        assert_eq!(
-            parse_peer("listen:127.0.0.1:5").unwrap(),
-            Peer::Listen("127.0.0.1:5".parse().unwrap())
-        );
-        assert!(parse_peer("both:127.0.0.1:5").is_err());
     }
 }

@@ -13,6 +13,7 @@ mod run;
 mod serve;
 mod signals;
 mod usage;
+mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -15,8 +15,8 @@ use framewire_transport::{DataChannel, Endpoint, EndpointConfig, PeerConfig, Pee
 use serde::{Deserialize, Serialize};
 
 use super::report;
-use crate::args::Peer;
 use crate::usage;
+use crate::values::Peer;
 
 /// The sender's rule of the original: wait while more than this is buffered.
 const BUFFER_LIMIT: usize = 256 * 1024;

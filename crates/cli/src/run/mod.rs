@@ -6,31 +6,31 @@ mod pattern;
 mod plan;
 pub(crate) mod source;
 mod stop;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use framewire::{
-    Client, ClientOptions, ConfigError, EndKind, ErrorKind, FrameSender, LatencySummary,
-    LocalStreamSource, ManualSource, MjpegSource, RtspSource, Session, SessionError, SessionStats,
-    Source, VideoFileSource, WebcamSource, Workflow,
+    Client, ClientOptions, ConfigError, FrameSender, LocalStreamSource, ManualSource, MjpegSource,
+    RtspSource, Session, SessionStats, Source, VideoFileSource, WebcamSource, Workflow,
 };
-use framewire_protocol::signalling::redact;
 use framewire_worker::{Worker, WorkerConfig, WorkerEnv};
 
 use crate::args::RunArgs;
 use crate::exit::{self, Failure};
 use crate::output::atomic::Sink;
 use crate::output::progress::Progress;
-use crate::output::summary::{Ended, Frames, Latency, Pairing, Summary, Upload, rounded};
+use crate::output::summary::{Ended, Summary, rounded};
 use crate::output::table;
 use crate::signals::{Request, Watch};
-use crate::{logging, models_dir, usage};
+use crate::{logging, models_dir};
 use collector::Collector;
 use plan::{BUNDLED_MODEL, Plan};
 use source::{SourceSpec, TestSpec};
 use stop::{Reason, Stop};
+use verdict::{Facts, Verdict, summary};
 
 /// Sessions of the embedded worker end with ours; this long it may take to let go of them.
 const WORKER_SHUTDOWN: Duration = Duration::from_secs(5);
@@ -166,22 +166,6 @@ fn session(args: &RunArgs, plan: Plan) -> Result<Outcome, Failure> {
     })
 }
 
-/// What a run's figures are judged by.
-#[derive(Clone, Copy, Debug, Default)]
-struct Facts {
-    realtime: bool,
-    track: bool,
-}
-
-impl Facts {
-    fn of(plan: &Plan) -> Self {
-        Self {
-            realtime: plan.realtime,
-            track: plan.track,
-        }
-    }
-}
-
 /// Checks a local file and tells how many frames will come, if that is known.
 fn expected_frames(source: &SourceSpec) -> Result<Option<u64>, Failure> {
     match source {
@@ -260,160 +244,6 @@ fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Describe
     };
     let session = client.stream(source, workflow, plan.config)?;
     Ok((session, pattern))
-}
-
-/// How the run is judged: summary word, exit status, error text.
-struct Verdict {
-    ended: Ended,
-    status: u8,
-    error: Option<String>,
-}
-
-impl Verdict {
-    fn new(
-        facts: Facts,
-        result: Result<framewire::Ended, SessionError>,
-        files: anyhow::Result<()>,
-        reason: Option<Reason>,
-        stats: &SessionStats,
-    ) -> Self {
-        let ended = |ended, status| Self {
-            ended,
-            status,
-            error: None,
-        };
-        let failed = |status, error: String| Self {
-            ended: Ended::Error,
-            status,
-            error: Some(error),
-        };
-        // A session that was told to stop may report it as a closed session; who asked decides.
-        let mut verdict = match (reason, result) {
-            (Some(Reason::Interrupted), _) => ended(Ended::Interrupted, exit::INTERRUPTED),
-            (Some(Reason::Terminated), _) => ended(Ended::Interrupted, exit::TERMINATED),
-            (Some(Reason::Timeout), _) => ended(Ended::Timeout, exit::OK),
-            (Some(Reason::Enough | Reason::PipeClosed), _) => ended(Ended::Closed, exit::OK),
-            (Some(Reason::OutputFailed) | None, Err(error)) => {
-                let status = match error.kind() {
-                    ErrorKind::Input => exit::UNUSABLE_INPUT,
-                    ErrorKind::Connect => exit::NOT_CONNECTED,
-                    _ => exit::STREAM_FAILED,
-                };
-                failed(status, format!("{:#}", anyhow::Error::new(error)))
-            }
-            (Some(Reason::OutputFailed), Ok(_)) => ended(Ended::Error, exit::STREAM_FAILED),
-            (None, Ok(end)) => match end.kind {
-                EndKind::ProcessingTimeout => ended(Ended::ProcessingTimeout, exit::STREAM_FAILED),
-                EndKind::Closed => ended(Ended::Closed, exit::OK),
-                _ if !facts.realtime && !facts.track && lost(stats) > 0 => failed(
-                    exit::STREAM_FAILED,
-                    format!(
-                        "{} of {} frames were lost",
-                        lost(stats),
-                        stats.frames.produced
-                    ),
-                ),
-                _ => ended(Ended::Complete, exit::OK),
-            },
-        };
-        if let Err(error) = files {
-            let text = format!("{error:#}");
-            if verdict.status == exit::OK {
-                verdict.status = exit::STREAM_FAILED;
-            }
-            verdict.ended = if verdict.ended == Ended::Complete {
-                Ended::Error
-            } else {
-                verdict.ended
-            };
-            verdict.error.get_or_insert(text);
-        }
-        verdict
-    }
-
-    fn sentence(&self, stats: &SessionStats) -> String {
-        let figures = format!(
-            "{} of {} frames delivered",
-            stats.frames.delivered, stats.frames.produced
-        );
-        match (&self.error, self.ended) {
-            (Some(error), _) if stats.frames.produced == 0 => error.clone(),
-            (Some(error), _) => format!("{error} ({figures})"),
-            (None, Ended::Complete) => format!("complete: {figures}"),
-            (None, Ended::Closed) => format!("ended early as asked: {figures}"),
-            (None, Ended::Timeout) => format!("the time given with --timeout is over: {figures}"),
-            (None, Ended::ProcessingTimeout) => {
-                format!("the worker's processing time is used up: {figures}")
-            }
-            (None, Ended::Interrupted) => format!("interrupted: {figures}"),
-            (None, Ended::Error) => format!("an output failed: {figures}"),
-        }
-    }
-}
-
-/// Frames of a complete batch run that were produced and did not reach us.
-fn lost(stats: &SessionStats) -> u64 {
-    stats.frames.dropped.values().sum()
-}
-
-fn summary(
-    args: &RunArgs,
-    facts: Facts,
-    ended: Ended,
-    error: Option<String>,
-    stats: &SessionStats,
-) -> Summary {
-    let ms = |duration: Duration| rounded(duration.as_secs_f64() * 1e3);
-    let upload = (stats.upload.bytes > 0).then(|| Upload {
-        bytes: stats.upload.bytes,
-        seconds: rounded(stats.upload.elapsed.as_secs_f64()),
-        mb_per_s: rounded(stats.upload.rate().unwrap_or(0.0) / 1e6),
-    });
-    let shown = |l: LatencySummary| Latency {
-        p50: ms(l.p50),
-        p95: ms(l.p95),
-        p99: ms(l.p99),
-        n: l.n,
-    };
-    Summary {
-        ended,
-        error,
-        source: SourceSpec::shown(&args.source),
-        api_url: args
-            .api_url
-            .as_deref()
-            .map_or_else(|| "embedded".to_owned(), redact),
-        frames: Frames {
-            produced: stats.frames.produced,
-            delivered: stats.frames.delivered,
-            dropped: stats
-                .frames
-                .dropped
-                .iter()
-                .map(|(reason, count)| (reason.as_str().to_owned(), *count))
-                .collect(),
-        },
-        results: stats.results,
-        errors: stats.errors,
-        fps: stats.fps.map(rounded),
-        seconds: rounded(stats.elapsed.as_secs_f64()),
-        connect_ms: stats.connect.map(ms),
-        first_frame_ms: stats.first_frame.map(ms),
-        latency_ms: stats.latency.filter(|_| facts.realtime).map(shown),
-        stages_ms: stats
-            .stages
-            .iter()
-            .map(|(stage, latency)| (stage.as_str(), shown(*latency)))
-            .collect(),
-        pairing: facts.track.then_some(Pairing {
-            exact: stats.pairing.exact,
-            nearest: stats.pairing.nearest,
-            unpaired: stats.pairing.unpaired,
-        }),
-        upload,
-        cpu_seconds: rounded(usage::cpu_seconds()),
-        max_rss_mb: rounded(usage::max_rss_mb()),
-    }
 }
 
 impl Outcome {
