@@ -64,10 +64,12 @@ impl AddressClass {
     }
 }
 
-/// Metadata services outside the link-local range of IPv4, or worth a name of their own within it.
-const METADATA_V4: [Ipv4Addr; 2] = [
+/// Metadata services outside the link-local range of IPv4, or worth a name of their own within it. The last is a public
+/// address that in one large cloud leads to the host's own service.
+const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(169, 254, 169, 254),
     Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
 ];
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
 
@@ -149,10 +151,13 @@ mod tests {
                 LinkLocal,
                 "169.254.0.1 169.254.170.2 fe80::1 febf::1 ::ffff:169.254.1.1",
             ),
-            (Metadata, "169.254.169.254 100.100.100.200 fd00:ec2::254"),
             (
                 Metadata,
-                "::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::",
+                "169.254.169.254 100.100.100.200 168.63.129.16 fd00:ec2::254",
+            ),
+            (
+                Metadata,
+                "::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe:: 64:ff9b::a83f:8110",
             ),
             (Multicast, "224.0.0.1 239.255.255.255 ff02::1 ff0e::1"),
             (Unspecified, "0.0.0.0 :: ::ffff:0.0.0.0"),

@@ -1,7 +1,7 @@
 //! Which addresses a worker dials for a client: the public internet, private networks, and those it never touches.
 //! Not name lookup and not dialling; whoever dials uses exactly the addresses that passed here.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use framewire_protocol::net::AddressClass;
 
@@ -23,13 +23,9 @@ impl Reach {
         if addresses.is_empty() {
             return Err(SourceError::NoAddress("the name has none".into()));
         }
-        let class = |address: &SocketAddr| match address.ip().to_canonical() {
-            IpAddr::V4(HOST_SERVICE) => AddressClass::Metadata,
-            address => AddressClass::of(address),
-        };
         let refused = addresses
             .iter()
-            .map(class)
+            .map(|address| AddressClass::of(address.ip()))
             .find(|class| !class.allows_stream(!self.private));
         match refused {
             None => Ok(()),
@@ -46,11 +42,10 @@ impl Reach {
     }
 }
 
-/// The host's own service in one large cloud: a public address that leads into the machine's configuration.
-const HOST_SERVICE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     const PUBLIC: Reach = Reach {
@@ -95,6 +90,7 @@ mod tests {
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
+            "::ffff:168.63.129.16",
         ] {
             assert!(!check(PRIVATE, text), "{text}");
             assert!(!check(PUBLIC, text), "{text}");
