@@ -77,7 +77,7 @@ fn line(model: &Model) -> String {
     format!(
         "{}  {}  {width}x{height}  {} classes",
         model.id(),
-        model.task_type().name(),
+        model.task_type().as_str(),
         model.classes().len()
     )
 }
@@ -86,7 +86,7 @@ fn describe(model: &Model) -> serde_json::Value {
     let (width, height) = model.input_size();
     json!({
         "id": model.id(),
-        "task_type": model.task_type().name(),
+        "task_type": model.task_type().as_str(),
         "family": model.family(),
         "input": {"width": width, "height": height},
         "classes": model.classes(),

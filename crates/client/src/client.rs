@@ -1,6 +1,9 @@
 //! The entry point: a worker's address, a key, and sessions made from them.
 //! Not here: connecting. Nothing is connected before a session starts.
 
+use framewire_protocol::TaskType;
+use framewire_protocol::signalling::redact_url;
+
 use crate::config::StreamConfig;
 use crate::error::ConfigError;
 use crate::http::ApiUrl;
@@ -10,7 +13,7 @@ use crate::platform;
 use crate::request::Plan;
 use crate::session::{Blueprint, Session};
 use crate::source::Source;
-use crate::workflow::{TaskType, Workflow};
+use crate::workflow::Workflow;
 
 /// How the API key travels to the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,7 +53,7 @@ pub struct Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("api_url", &crate::redact::url(&self.api_url))
+            .field("api_url", &redact_url(&self.api_url))
             .field("has_api_key", &self.api_key.is_some())
             .field("transport", &self.transport)
             .finish_non_exhaustive()
@@ -138,7 +141,7 @@ impl Client {
         if let Some(task) =
             platform::worker_task_type(&options, &api, self.api_key.as_deref(), model_id)
         {
-            return task.parse();
+            return Ok(task.parse::<TaskType>()?);
         }
         platform::task_type(&options, self.api_key.as_deref(), model_id)
     }

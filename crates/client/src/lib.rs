@@ -66,10 +66,11 @@ pub use error::{
     ConfigError, ErrorKind, HttpFailure, SessionError, SourceError, Step, UrlPolicyError, WaitError,
 };
 pub use framewire_media::{Frame, FramePool};
-pub use framewire_protocol::FrameId;
 pub use framewire_protocol::ledger::WorkerTimes;
 pub use framewire_protocol::message::VideoMetadata;
 pub use framewire_protocol::pairing::Match;
+pub use framewire_protocol::task::UnknownTaskType;
+pub use framewire_protocol::{FrameId, TaskType};
 pub use framewire_transport::{BitrateLimits, VideoStats};
 pub use json::{Json, Outputs};
 pub use options::{ClientOptions, Reconnect};
@@ -82,7 +83,7 @@ pub use stats::{
     DropReason, FrameCounts, LatencySummary, OutgoingStats, PairingCounts, SessionStats, Stage,
     UploadStats,
 };
-pub use workflow::{TaskType, Workflow};
+pub use workflow::Workflow;
 
 /// The README's program compiles against this crate.
 #[cfg(doctest)]

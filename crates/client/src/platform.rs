@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use framewire_protocol::TaskType;
 use serde_json::Value;
 
 use crate::error::ConfigError;
@@ -10,7 +11,6 @@ use crate::http::{ApiUrl, read_bounded};
 use crate::ice::IceConfig;
 use crate::options::ClientOptions;
 use crate::redact;
-use crate::workflow::TaskType;
 
 /// Largest answer read.
 const MAX_BODY: usize = 4 << 20;
@@ -52,9 +52,8 @@ pub(crate) fn task_type(
         .get("modelMetadata")
         .and_then(|meta| meta.get("taskType"))
         .and_then(Value::as_str);
-    found
-        .ok_or_else(|| failed("the answer names no task type".into()))?
-        .parse()
+    let found = found.ok_or_else(|| failed("the answer names no task type".into()))?;
+    Ok(found.parse::<TaskType>()?)
 }
 
 /// The task type by the worker's own list of models, if it has one.

@@ -3,6 +3,7 @@
 
 mod fields;
 
+use framewire_protocol::TaskType;
 use serde_json::{Map, Value, json};
 
 use crate::client::ApiKeyTransport;
@@ -11,9 +12,7 @@ use crate::error::ConfigError;
 use crate::ice::IceConfig;
 use crate::request::fields::{fields, named, spell_out};
 use crate::source::{Media, Source};
-use crate::workflow::{
-    MODEL_IMAGE_OUTPUT, MODEL_PREDICTIONS_OUTPUT, TaskType, Workflow, selection,
-};
+use crate::workflow::{MODEL_IMAGE_OUTPUT, MODEL_PREDICTIONS_OUTPUT, Workflow, selection};
 
 pub(crate) use crate::request::fields::offered_agreement;
 

@@ -1,6 +1,7 @@
 //! What the worker runs: a workflow given inline or by id, or a single model wrapped into one.
 //! Not here: executing or validating workflows, which is the worker's.
 
+use framewire_protocol::TaskType;
 use serde_json::{Map, Value, json};
 
 use crate::error::ConfigError;
@@ -71,85 +72,6 @@ impl Workflow {
     }
 }
 
-/// What a model predicts. The names are those of the platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TaskType {
-    /// `object-detection`
-    ObjectDetection,
-    /// `instance-segmentation`
-    InstanceSegmentation,
-    /// `classification`
-    Classification,
-    /// `multi-label-classification`
-    MultiLabelClassification,
-    /// `keypoint-detection`
-    KeypointDetection,
-    /// `semantic-segmentation`
-    SemanticSegmentation,
-}
-
-impl TaskType {
-    /// Every supported task type.
-    pub const ALL: [TaskType; 6] = [
-        TaskType::ObjectDetection,
-        TaskType::InstanceSegmentation,
-        TaskType::Classification,
-        TaskType::MultiLabelClassification,
-        TaskType::KeypointDetection,
-        TaskType::SemanticSegmentation,
-    ];
-
-    /// The platform's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TaskType::ObjectDetection => "object-detection",
-            TaskType::InstanceSegmentation => "instance-segmentation",
-            TaskType::Classification => "classification",
-            TaskType::MultiLabelClassification => "multi-label-classification",
-            TaskType::KeypointDetection => "keypoint-detection",
-            TaskType::SemanticSegmentation => "semantic-segmentation",
-        }
-    }
-
-    /// Workflow block that runs models of this type.
-    pub(crate) fn block(self) -> &'static str {
-        match self {
-            TaskType::ObjectDetection => "roboflow_core/roboflow_object_detection_model@v2",
-            TaskType::InstanceSegmentation => {
-                "roboflow_core/roboflow_instance_segmentation_model@v2"
-            }
-            TaskType::Classification => "roboflow_core/roboflow_classification_model@v2",
-            TaskType::MultiLabelClassification => {
-                "roboflow_core/roboflow_multi_label_classification_model@v2"
-            }
-            TaskType::KeypointDetection => "roboflow_core/roboflow_keypoint_detection_model@v2",
-            TaskType::SemanticSegmentation => {
-                "roboflow_core/roboflow_semantic_segmentation_model@v2"
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for TaskType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::str::FromStr for TaskType {
-    type Err = ConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        TaskType::ALL
-            .into_iter()
-            .find(|task| task.as_str() == text)
-            .ok_or_else(|| ConfigError::TaskType {
-                found: crate::redact::shorten(text),
-            })
-    }
-}
-
 /// The workflow that runs one model on the input `image`.
 pub(crate) fn model_workflow(id: &str, task: TaskType) -> Value {
     json!({
@@ -197,17 +119,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_task_type_reads_back_and_has_its_own_block() {
-        let mut blocks = std::collections::BTreeSet::new();
-        for task in TaskType::ALL {
-            assert_eq!(task.as_str().parse::<TaskType>().unwrap(), task);
-            assert!(blocks.insert(task.block()));
-        }
-    }
-
-    #[test]
     fn an_unsupported_task_type_names_the_supported_ones() {
-        let error = "vlm".parse::<TaskType>().unwrap_err().to_string();
+        let error = ConfigError::from("vlm".parse::<TaskType>().unwrap_err()).to_string();
         assert!(
             error.contains("vlm") && error.contains("keypoint-detection"),
             "{error}"

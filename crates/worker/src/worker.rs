@@ -338,7 +338,7 @@ impl App {
                 let (width, height) = model.input_size();
                 json!({
                     "id": model.id(),
-                    "task_type": model.task_type().name(),
+                    "task_type": model.task_type().as_str(),
                     "family": model.family(),
                     "classes": model.classes(),
                     "input": { "width": width, "height": height },

@@ -1,7 +1,8 @@
 //! Errors of describing a session. Nothing is connected when one of these appears.
 //! Not here: what goes wrong later.
 
-use crate::workflow::TaskType;
+use framewire_protocol::TaskType;
+use framewire_protocol::task::UnknownTaskType;
 
 /// A session could not be described. Raised by [`Client::stream`](crate::Client::stream); nothing was connected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum ConfigError {
     /// The task type is none of those that can be streamed.
     #[error(
         "task type {found:?} cannot be streamed; supported: {}",
-        supported_tasks()
+        TaskType::names()
     )]
     TaskType {
         /// What was given or found.
@@ -80,8 +81,12 @@ pub enum ConfigError {
     Url(#[from] UrlPolicyError),
 }
 
-fn supported_tasks() -> String {
-    TaskType::ALL.map(TaskType::as_str).join(", ")
+impl From<UnknownTaskType> for ConfigError {
+    fn from(unknown: UnknownTaskType) -> Self {
+        ConfigError::TaskType {
+            found: crate::redact::shorten(&unknown.name),
+        }
+    }
 }
 
 /// A URL was refused before anything was fetched from it.

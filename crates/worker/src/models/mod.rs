@@ -6,7 +6,7 @@
 //!
 //! let registry = ModelRegistry::load("assets/models".as_ref(), RegistryOptions::default())?;
 //! for model in registry.models() {
-//!     println!("{} ({}, {} classes)", model.id(), model.task_type().name(), model.classes().len());
+//!     println!("{} ({}, {} classes)", model.id(), model.task_type().as_str(), model.classes().len());
 //! }
 //! # Ok::<(), framewire_worker::models::RegistryError>(())
 //! ```
@@ -19,11 +19,10 @@ mod nms;
 mod preprocess;
 mod registry;
 
-pub use description::{
-    DescriptionError, MAX_CLASSES, MAX_DESCRIPTION_BYTES, MAX_INPUT_SIDE, TaskType,
-};
+pub use description::{DescriptionError, MAX_CLASSES, MAX_DESCRIPTION_BYTES, MAX_INPUT_SIDE};
 pub use engine::{Backend, EngineError, RuntimeLibrary, runtime_library};
 pub use family::MismatchError;
+pub use framewire_protocol::TaskType;
 pub use model::{Box2d, DetectOptions, LoadError, Model, ModelOptions, RunError};
 pub use registry::{MAX_MODELS, ModelRegistry, RegistryError, RegistryOptions};
 

@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use framewire_media::Frame;
 
-use super::description::{Description, DescriptionError, TaskType};
+use super::TaskType;
+use super::description::{Description, DescriptionError};
 use super::engine::{self, Backend, EngineError, EnginePool};
 use super::family::{Candidate, Head, Keep, MismatchError};
 use super::nms::{NmsOptions, suppress};
@@ -332,8 +333,8 @@ impl Model {
     fn wrong_task(&self, wanted: TaskType) -> RunError {
         RunError::Task {
             id: self.id().into(),
-            task: self.task_type().name(),
-            wanted: wanted.name(),
+            task: self.task_type().as_str(),
+            wanted: wanted.as_str(),
         }
     }
 }

@@ -13,7 +13,7 @@ pub fn model_workflow(model_id: &str, task: TaskType) -> Json {
         "version": "1.0",
         "inputs": [{"type": "InferenceImage", "name": "image"}],
         "steps": [{
-            "type": super::blocks::model_block_type(task),
+            "type": task.block(),
             "name": "model",
             "images": "$inputs.image",
             "model_id": model_id,

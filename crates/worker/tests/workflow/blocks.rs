@@ -52,7 +52,7 @@ fn model_blocks_that_cannot_run_here_are_checked_and_named() {
                 .block_details
                 .as_deref()
                 .unwrap()
-                .contains(task.name())
+                .contains(task.as_str())
         );
         definition["steps"][0][property] = wrong;
         assert_eq!(

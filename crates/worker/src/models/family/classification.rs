@@ -4,7 +4,8 @@
 use serde::Deserialize;
 
 use super::{MismatchError, check, options, output, sigmoid, tensor};
-use crate::models::description::{Description, TaskType};
+use crate::models::TaskType;
+use crate::models::description::Description;
 use crate::models::engine::{Signature, Tensor};
 
 #[derive(Debug, Default, Deserialize)]

@@ -16,8 +16,6 @@ use super::property::{Property, Scalars};
 use super::value::{Detections, Value, WorkflowImage};
 use crate::models::ModelRegistry;
 
-pub(crate) use model::model_block_type;
-
 /// What an output of a block or an input of the workflow holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Produces {

@@ -36,20 +36,6 @@ const CLASS_OUTPUTS: &[(&str, Produces)] = &[
     ("model_id", Produces::Text),
 ];
 
-/// The block type on the wire for a task.
-pub(crate) fn model_block_type(task: TaskType) -> &'static str {
-    match task {
-        TaskType::ObjectDetection => "roboflow_core/roboflow_object_detection_model@v2",
-        TaskType::InstanceSegmentation => "roboflow_core/roboflow_instance_segmentation_model@v2",
-        TaskType::Classification => "roboflow_core/roboflow_classification_model@v2",
-        TaskType::MultiLabelClassification => {
-            "roboflow_core/roboflow_multi_label_classification_model@v2"
-        }
-        TaskType::KeypointDetection => "roboflow_core/roboflow_keypoint_detection_model@v2",
-        TaskType::SemanticSegmentation => "roboflow_core/roboflow_semantic_segmentation_model@v2",
-    }
-}
-
 pub(super) const BLOCKS: &[BlockType] = &[
     BlockType {
         name: "roboflow_core/roboflow_object_detection_model@v2",
@@ -170,7 +156,7 @@ pub(super) const BLOCKS: &[BlockType] = &[
 fn not_here(task: TaskType) -> Problem {
     let details = format!(
         "{} cannot run here: this worker runs object-detection, classification and multi-label-classification models",
-        task.name()
+        task.as_str()
     );
     Problem {
         kind: CompileErrorKind::NotRunnable,
@@ -203,8 +189,8 @@ fn find(id: &str, registry: &ModelRegistry, task: TaskType) -> Result<Arc<Model>
     if model.task_type() != task {
         let details = format!(
             "the model `{id}` is for {}, not for {}",
-            model.task_type().name(),
-            task.name()
+            model.task_type().as_str(),
+            task.as_str()
         );
         return Err(Problem {
             kind: CompileErrorKind::NotRunnable,
