@@ -1,28 +1,8 @@
-//! Takes credentials out of addresses before they reach a message or a log.
-//! It does not decide what is secret elsewhere: keys are simply never formatted.
-
-use url::Url;
+//! Takes secrets out of foreign text before it reaches a message or a log, and cuts it to size.
+//! Not here: addresses, which the protocol's `redact_url` shows; keys are simply never formatted.
 
 /// Longest piece of foreign text kept in an error.
 pub(crate) const MAX_FOREIGN_TEXT: usize = 4096;
-
-/// The address without user, password, query and fragment; what cannot be parsed is not shown at all.
-pub(crate) fn url(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else {
-        return "<unreadable address>".to_owned();
-    };
-    // Both fail only for addresses that cannot carry credentials.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    let had_query = url.query().is_some();
-    url.set_query(None);
-    url.set_fragment(None);
-    let mut shown = url.to_string();
-    if had_query {
-        shown.push_str("?…");
-    }
-    shown
-}
 
 /// Text of an HTTP client error, with its causes and without the address (which may carry a key).
 pub(crate) fn http_error(error: reqwest::Error) -> String {
@@ -63,17 +43,6 @@ pub(crate) fn without(text: &str, secret: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_and_queries_are_not_shown() {
-        let shown = url("https://user:secret@example.com:8443/a/b.mp4?api_key=hidden#x");
-        assert_eq!(shown, "https://example.com:8443/a/b.mp4?…");
-    }
-
-    #[test]
-    fn an_unreadable_address_is_not_echoed() {
-        assert!(!url("::secret::").contains("secret"));
-    }
 
     #[test]
     fn long_text_is_cut_at_a_character() {

@@ -3,11 +3,11 @@
 
 use std::net::IpAddr;
 
+use framewire_protocol::net::AddressClass;
+use framewire_protocol::signalling::redact_url;
 use url::{Host, Url};
 
 use crate::error::ConfigError;
-use crate::redact;
-use crate::source::is_global;
 
 /// The worker's address, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl ApiUrl {
 
     /// Address as it may be shown.
     pub(crate) fn shown(&self) -> String {
-        redact::url(&self.text).trim_end_matches('/').to_owned()
+        redact_url(&self.text).trim_end_matches('/').to_owned()
     }
 
     pub(crate) fn join(&self, route: &str) -> String {
@@ -74,8 +74,8 @@ impl ApiUrl {
                     || !name.trim_end_matches('.').contains('.')
                     || name.ends_with(".local")
             }
-            Some(Host::Ipv4(address)) => !is_global(address.into()),
-            Some(Host::Ipv6(address)) => !is_global(address.into()),
+            Some(Host::Ipv4(address)) => !AddressClass::of(address.into()).is_global(),
+            Some(Host::Ipv6(address)) => !AddressClass::of(address.into()).is_global(),
             None => false,
         }
     }

@@ -6,7 +6,7 @@ mod refusal;
 
 use std::time::Duration;
 
-use framewire_protocol::signalling::Agreement;
+use framewire_protocol::signalling::{Agreement, redact_url};
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use serde_json::Value;
 
@@ -118,7 +118,7 @@ impl Signalling {
 
     async fn exchange_now(&self, body: &Value) -> Result<Answer, SessionError> {
         let route = self.api.join("initialise_webrtc_worker");
-        let shown = redact::url(&route);
+        let shown = redact_url(&route);
         let failed = |reason: String| SessionError::Signalling {
             url: shown.clone(),
             reason,
@@ -136,7 +136,7 @@ impl Signalling {
             .headers()
             .get(LOCATION)
             .and_then(|value| value.to_str().ok())
-            .map(redact::url);
+            .map(redact_url);
         let (bytes, complete) = read_bounded(&mut response, MAX_ANSWER)
             .await
             .map_err(|error| failed(self.clean(&redact::http_error(error))))?;

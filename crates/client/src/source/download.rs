@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use framewire_protocol::signalling::redact_url;
 use reqwest::header::{ACCEPT_ENCODING, LOCATION};
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempPath};
@@ -43,13 +44,12 @@ pub(crate) async fn fetch(
         });
     }
     let limit = options.download_deadline;
-    let work = download(parsed, url, cached.as_deref(), &extension, options);
+    // As parsed, not as typed: that form has no spaces, so it can be shown.
+    let shown = redact_url(parsed.as_str());
+    let work = download(parsed, &shown, cached.as_deref(), &extension, options);
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
-        Err(_) => Err(SourceError::DownloadTimeout {
-            url: redact::url(url),
-            limit,
-        }),
+        Err(_) => Err(SourceError::DownloadTimeout { url: shown, limit }),
     }
 }
 
@@ -60,7 +60,6 @@ async fn download(
     extension: &str,
     options: &ClientOptions,
 ) -> Result<Fetched, SourceError> {
-    let shown = redact::url(shown);
     let folder = match cached {
         Some(_) => options.cache_dir.clone(),
         None => std::env::temp_dir(),
@@ -80,8 +79,8 @@ async fn download(
         .tempfile_in(&folder)
         .map_err(|error| storing(&folder, error))?;
 
-    let mut response = open(start, &shown, options).await?;
-    receive(&mut response, &mut staging, &shown, options).await?;
+    let mut response = open(start, shown, options).await?;
+    receive(&mut response, &mut staging, shown, options).await?;
 
     let Some(target) = cached else {
         let temporary = staging.into_temp_path();

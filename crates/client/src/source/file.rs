@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use framewire_protocol::signalling::redact_url;
 use tempfile::TempPath;
 
 use crate::error::{ConfigError, SourceError};
@@ -28,7 +29,7 @@ pub struct VideoFileSource {
 impl std::fmt::Debug for VideoFileSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = if self.is_url() {
-            crate::redact::url(&self.location)
+            redact_url(&self.location)
         } else {
             self.location.clone()
         };

@@ -14,7 +14,6 @@ pub use file::VideoFileSource;
 pub(crate) use file::{PreparedFile, ProgressCallback};
 pub use manual::{FrameSender, ManualSource, SendFrameError};
 pub use policy::UrlPolicy;
-pub(crate) use policy::is_global;
 pub use stream::{LocalStreamSource, MjpegSource, RtspSource};
 
 use serde_json::{Map, Value};

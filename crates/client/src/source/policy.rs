@@ -1,13 +1,14 @@
 //! Where a video may be fetched from: schemes, destinations, redirects, addresses.
 //! Not here: fetching; this only says yes or no, and the fetcher connects to nothing else.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
+use framewire_protocol::net::AddressClass;
+use framewire_protocol::signalling::redact_url;
 use url::{Host, Url};
 
 use crate::error::{ConfigError, UrlPolicyError};
 use crate::options::boolean;
-use crate::redact;
 
 /// Rules for the URLs of videos. The defaults are safe: redirects are checked, only public addresses are contacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,15 +93,15 @@ impl UrlPolicy {
     /// The first rule that refuses it.
     pub fn check(&self, text: &str) -> Result<Url, UrlPolicyError> {
         let invalid = |reason: &str| UrlPolicyError::Invalid {
-            url: redact::url(text),
+            url: redact_url(text),
             reason: reason.to_owned(),
         };
-        let refused = |rule: &str| UrlPolicyError::Refused {
-            url: redact::url(text),
+        let refused = |url: &str, rule: &str| UrlPolicyError::Refused {
+            url: redact_url(url),
             rule: rule.to_owned(),
         };
         if !self.allow_urls {
-            return Err(refused("URLs are not accepted (ALLOW_URL_INPUT)"));
+            return Err(refused(text, "URLs are not accepted (ALLOW_URL_INPUT)"));
         }
         if authority(text).contains('\\') {
             // Readers disagree about where the host ends then.
@@ -115,6 +116,7 @@ impl UrlPolicy {
             "http" if self.allow_http => {}
             "http" => {
                 return Err(refused(
+                    url.as_str(),
                     "only https is accepted (ALLOW_NON_HTTPS_URL_INPUT)",
                 ));
             }
@@ -125,6 +127,7 @@ impl UrlPolicy {
         };
         if !self.allow_without_fqdn && !is_fqdn(&host) {
             return Err(refused(
+                url.as_str(),
                 "a full domain name is required (ALLOW_URL_INPUT_WITHOUT_FQDN)",
             ));
         }
@@ -135,11 +138,13 @@ impl UrlPolicy {
             .is_some_and(|list| !list.contains(&name))
         {
             return Err(refused(
+                url.as_str(),
                 "it is not listed in WHITELISTED_DESTINATIONS_FOR_URL_INPUT",
             ));
         }
         if self.refused_destinations.contains(&name) {
             return Err(refused(
+                url.as_str(),
                 "it is listed in BLACKLISTED_DESTINATIONS_FOR_URL_INPUT",
             ));
         }
@@ -155,9 +160,10 @@ impl UrlPolicy {
         if self.allow_non_global {
             return Ok(());
         }
-        match addresses.iter().find(|address| !is_global(**address)) {
+        let refused = |address: &&IpAddr| !AddressClass::of(**address).is_global();
+        match addresses.iter().find(refused) {
             Some(address) => Err(UrlPolicyError::AddressNotAllowed {
-                url: redact::url(url.as_str()),
+                url: redact_url(url.as_str()),
                 address: *address,
             }),
             None => Ok(()),
@@ -196,91 +202,28 @@ fn destination(host: &Host<&str>) -> String {
     }
 }
 
-/// Whether an address belongs to the public internet.
-pub(crate) fn is_global(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_global_v4(v4),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_global_v4(v4),
-            None => is_global_v6(v6),
-        },
-    }
-}
-
-fn is_global_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, d] = address.octets();
-    let reserved = a == 0
-        || a >= 240
-        || address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_documentation()
-        || (a == 100 && (b & 0xc0) == 64)
-        || (a == 192 && b == 0 && c == 0 && !matches!(d, 9 | 10))
-        || (a == 198 && (b & 0xfe) == 18);
-    !reserved
-}
-
-fn is_global_v6(address: Ipv6Addr) -> bool {
-    let s = address.segments();
-    let embedded = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        is_global_v4(Ipv4Addr::new(a, b, c, d))
-    };
-    match s[0] {
-        // Only 2000::/3 and the NAT64 prefix lead anywhere public.
-        0x0064 if s[1] == 0xff9b && s[2..6] == [0; 4] => embedded(s[6], s[7]),
-        0x2002 => embedded(s[1], s[2]),
-        0x2001 if s[1] == 0x0db8 => false,
-        0x2001 if s[1] < 0x0200 => false,
-        0x3fff if s[1] < 0x1000 => false,
-        first => (0x2000..0x4000).contains(&first),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn private_addresses_in_every_disguise_are_not_global() {
-        for text in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "192.168.1.1",
-            "172.16.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "198.18.0.1",
-            "192.0.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fc00::1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "2001:db8::1",
-            "ff02::1",
-            "::127.0.0.1",
-        ] {
-            assert!(!is_global(text.parse().unwrap()), "{text}");
+    fn every_address_of_a_name_must_be_public_unless_others_are_allowed() {
+        let mut policy = UrlPolicy::default();
+        let url = policy.check("http://example.com/x").unwrap();
+        let good = "8.8.8.8".parse().unwrap();
+        assert!(policy.check_addresses(&url, &[good]).is_ok());
+        for text in ["127.0.0.1", "::ffff:10.0.0.1", "168.63.129.16"] {
+            let bad = text.parse().unwrap();
+            let error = policy.check_addresses(&url, &[good, bad]).unwrap_err();
+            let named = matches!(error, UrlPolicyError::AddressNotAllowed { address, .. } if address == bad);
+            assert!(named, "{text}");
         }
-        for text in [
-            "8.8.8.8",
-            "1.1.1.1",
-            "2606:4700::1111",
-            "::ffff:8.8.8.8",
-            "64:ff9b::808:808",
-        ] {
-            assert!(is_global(text.parse().unwrap()), "{text}");
-        }
+        policy.allow_non_global = true;
+        assert!(
+            policy
+                .check_addresses(&url, &["::1".parse().unwrap()])
+                .is_ok()
+        );
     }
 
     #[test]
@@ -296,7 +239,10 @@ mod tests {
         assert!(policy.check("ftp://example.com/x").is_err());
         assert!(policy.check("HTTP://example.com/x").is_ok());
         policy.allow_http = false;
-        assert!(policy.check("http://example.com/x").is_err());
+        let error = policy.check("http://me:secret@example.com/a b?key=secret");
+        let shown = error.unwrap_err().to_string();
+        assert!(shown.contains("http://example.com/a%20b?…"), "{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
         policy.allow_without_fqdn = false;
         assert!(policy.check("https://localhost/x").is_err());
         assert!(policy.check("https://93.184.216.34/x").is_err());
