@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use framewire_protocol::session::{FrameDrop, Input};
 
-use crate::error::SessionError;
+use crate::error::{SessionError, Step};
 use crate::session::ledger::Closing;
 use crate::session::shared::{Shared, Start, lock};
 use crate::session::{EndKind, Ended, SessionState};
@@ -190,6 +190,13 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whoever waits for this thread's work would wait for ever.
+            self.0.fail(SessionError::Local {
+                step: Step::Streaming,
+                reason: "a thread of the session failed inside; please report this".into(),
+            });
+        }
         let me = std::thread::current().id();
         let mut state = lock(&self.0.state);
         state.threads.retain(|thread| *thread != me);

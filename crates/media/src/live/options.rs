@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::codec::MAX_LIVE_PIXELS;
 use crate::limits::MAX_PIXELS;
 
 /// How long a live input may take and how large its pictures may be.
@@ -16,7 +17,8 @@ pub struct LiveOptions {
     /// Longest wait for a picture while data keeps coming: a stream joined in the middle shows nothing before its next
     /// keyframe, and cameras are set to as much as 10 s between them. Default 15 s.
     pub picture_timeout: Duration,
-    /// Largest picture in pixels, at most [`MAX_PIXELS`], which is the default.
+    /// Largest picture in pixels, at most [`MAX_PIXELS`]. Default [`MAX_LIVE_PIXELS`]: FFmpeg holds up to 17 pictures of a
+    /// stream in memory of its own.
     pub max_pixels: u64,
 }
 
@@ -26,7 +28,7 @@ impl Default for LiveOptions {
             open_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(5),
             picture_timeout: Duration::from_secs(15),
-            max_pixels: MAX_PIXELS,
+            max_pixels: MAX_LIVE_PIXELS,
         }
     }
 }

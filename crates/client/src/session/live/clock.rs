@@ -100,6 +100,8 @@ impl History {
             if self.origin.starts.last() == Some(&timestamp) {
                 self.origin.starts.pop();
             }
+            // A result that could not be told may have counted it as returned already.
+            self.returned = self.returned.min(self.total());
         }
     }
 
@@ -204,6 +206,17 @@ mod tests {
         assert_eq!(clock.timestamp(at(33_333)), (1999, 3000));
         assert_eq!(clock.timestamp(at(33_334)), (2000, 3001));
         assert_eq!(clock.timestamp(at(1_000_000)), (88_999, 90_000));
+    }
+
+    #[test]
+    fn taking_back_a_frame_that_counted_as_returned_leaves_none_outstanding() {
+        let mut history = History::default();
+        history.sent(1, times(Instant::now()));
+        history.some_came_back();
+        history.unsend(1);
+        assert_eq!(history.outstanding(), 0);
+        history.sent(2, times(Instant::now()));
+        assert_eq!(history.outstanding(), 1);
     }
 
     #[test]
