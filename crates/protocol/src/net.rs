@@ -71,7 +71,10 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),
 ];
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
+    Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254),
+];
 
 fn of_v4(address: Ipv4Addr) -> AddressClass {
     let [a, b, c, d] = address.octets();
@@ -110,7 +113,7 @@ fn of_v6(address: Ipv6Addr) -> AddressClass {
         of_v4(Ipv4Addr::new(a, b, c, d))
     };
     match s[0] {
-        _ if address == METADATA_V6 => AddressClass::Metadata,
+        _ if METADATA_V6.contains(&address) => AddressClass::Metadata,
         _ if address.is_unspecified() => AddressClass::Unspecified,
         _ if address.is_loopback() => AddressClass::Loopback,
         // Only 2000::/3 and the NAT64 prefix lead anywhere public.
@@ -153,7 +156,7 @@ mod tests {
             ),
             (
                 Metadata,
-                "169.254.169.254 100.100.100.200 168.63.129.16 fd00:ec2::254",
+                "169.254.169.254 100.100.100.200 168.63.129.16 fd00:ec2::254 fd20:ce::254",
             ),
             (
                 Metadata,
