@@ -2,20 +2,34 @@
 //! The bodies are in the crates they test; long searches are done by hand, see the README beside this crate.
 #![forbid(unsafe_code)]
 
+// Where the tests of the files in it are, this crate is not.
+#[cfg(not(test))]
+mod foreign;
+
 use framewire_protocol::__fuzz;
+use framewire_transport::__fuzz as transport;
 
 /// A fuzz body: any bytes; panics when an invariant does not hold.
 pub type Body = fn(&[u8]);
 
 /// Every target; its corpus is the folder of the same name.
-pub const TARGETS: [(&str, Body); 8] = [
+pub const TARGETS: &[(&str, Body)] = &[
+    ("assembler", transport::assembler),
     ("chunk", __fuzz::chunk),
     ("control_json", __fuzz::control_json),
+    ("ice_url", transport::ice_url),
     ("job", __fuzz::job),
+    #[cfg(not(test))]
+    ("mjpeg_splitter", foreign::mjpeg_splitter),
     ("pairing", __fuzz::pairing),
     ("result_json", __fuzz::result_json),
+    ("rtp_payload", transport::rtp_payload),
+    #[cfg(not(test))]
+    ("rtsp_inspector", foreign::rtsp_inspector),
+    ("sdp", transport::sdp),
     ("session", __fuzz::session),
     ("signalling", __fuzz::signalling),
+    ("turn_stream", transport::turn_stream),
     ("upload_chunk", __fuzz::upload_chunk),
 ];
 

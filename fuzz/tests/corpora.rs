@@ -11,7 +11,7 @@ fn every_target_has_a_corpus_and_survives_it() {
         let corpus = corpus(name).unwrap();
         assert!(!corpus.is_empty(), "target {name} has no corpus");
         for (file, input) in &corpus {
-            run(name, body, file, input);
+            run(name, *body, file, input);
         }
     }
 }

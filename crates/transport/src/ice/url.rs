@@ -98,9 +98,14 @@ fn split_address(address: &str) -> Result<(&str, Option<&str>), &'static str> {
 
 /// The URL for people: without what a misplaced `user:password@` would give away, and not longer than a line.
 pub(crate) fn shown(url: &str) -> String {
-    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
-    let text = match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}:***@{host}"),
+    let text = match url.rsplit_once('@') {
+        Some((before, host)) => match before.split_once(':') {
+            Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphabetic()) => {
+                format!("{scheme}:***@{host}")
+            }
+            // What stands where the scheme should be may be a part of the password.
+            _ => format!("***@{host}"),
+        },
         None => url.to_owned(),
     };
     text.chars()
@@ -164,6 +169,8 @@ mod tests {
     #[test]
     fn what_is_shown_holds_no_password_and_is_short() {
         assert_eq!(shown("turn:joe:secret@a:1"), "turn:***@a:1");
+        assert_eq!(shown("joe%3asecret@a:1"), "***@a:1");
+        assert_eq!(shown("s@cret:x@a:1"), "***@a:1");
         assert_eq!(shown("turn:a:1?transport=tcp"), "turn:a:1?transport=tcp");
         assert_eq!(shown(&format!("turn:{}", "a".repeat(999))).len(), MAX_SHOWN);
         assert_eq!(shown("turn:a\n2026 forged line"), "turn:a2026 forged line");

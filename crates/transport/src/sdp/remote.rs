@@ -75,6 +75,8 @@ impl RemoteDescription {
             }
             let bytes = line.as_bytes();
             let formed = bytes.len() >= 2 && bytes[0].is_ascii_lowercase() && bytes[1] == b'=';
+            // A carriage return inside a line may end it for another reader.
+            let formed = formed && !line.contains('\r');
             if !formed || (lines == 0 && line != "v=0") {
                 return Err(SdpError::Syntax { line: index + 1 });
             }
@@ -277,6 +279,10 @@ mod tests {
         );
         assert_eq!(error("", Role::Offer), SdpError::NoSections);
         assert_eq!(error("hello", Role::Offer), SdpError::Syntax { line: 1 });
+        assert_eq!(
+            error(&OFFER.replace("a=mid:0", "a=x\ra=mid:0"), Role::Offer),
+            SdpError::Syntax { line: 8 }
+        );
         assert_eq!(
             error("v=0\r\nnonsense", Role::Offer),
             SdpError::Syntax { line: 2 }

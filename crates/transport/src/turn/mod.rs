@@ -1,7 +1,7 @@
 //! Relayed addresses on TURN servers: allocating them, keeping them, and sending and receiving through them.
 //! The messages and their timers are the TURN crate's; when a relayed path is used is decided by ICE.
 
-mod framing;
+pub(crate) mod framing;
 mod link;
 mod relay;
 mod tls;

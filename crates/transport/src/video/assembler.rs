@@ -121,6 +121,11 @@ impl Assembler {
         self.doubtful = None;
     }
 
+    /// Packets held.
+    pub(crate) fn held(&self) -> usize {
+        self.packets.len()
+    }
+
     pub(crate) fn packet(&mut self, packet: Packet) {
         if self.next.is_some_and(|next| packet.seq < next) {
             self.losses.late += 1;
@@ -139,7 +144,8 @@ impl Assembler {
             self.broken = true;
             self.resync = true;
         }
-        self.packets.insert(packet.seq, packet);
+        // The first of several stays: a copy must not prolong the wait for what is missing before it.
+        self.packets.entry(packet.seq).or_insert(packet);
     }
 
     /// The next frame, if one is complete and in order, or what was missing before it was waited for long enough.

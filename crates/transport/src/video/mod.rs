@@ -1,12 +1,12 @@
 //! Encoded video on a peer connection: what users configure, queue and receive, and how frames become packets and back.
 //! It neither encodes nor decodes, and it touches no engine: `core` moves packets between here and there.
 
-mod assembler;
+pub(crate) mod assembler;
 mod config;
 mod frame;
 mod incoming;
 mod outgoing;
-mod packet;
+pub(crate) mod packet;
 mod remb;
 mod stats;
 mod track;

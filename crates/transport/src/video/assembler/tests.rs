@@ -76,6 +76,21 @@ fn a_missing_packet_is_waited_for_and_then_given_up_with_its_frame() {
 }
 
 #[test]
+fn a_packet_that_comes_again_does_not_prolong_the_wait() {
+    let (start, mut assembler) = (Instant::now(), Assembler::new());
+    for seq in [0, 1, 3] {
+        assembler.packet(pair(start, seq));
+    }
+    assert!(assembler.poll(start).is_some());
+    assert!(assembler.poll(start).is_none());
+    let deadline = assembler.deadline();
+    assert_eq!(deadline, Some(start + 100 * MS));
+    assembler.packet(pair(start + 90 * MS, 3));
+    assert!(assembler.poll(start + 90 * MS).is_none());
+    assert_eq!(assembler.deadline(), deadline);
+}
+
+#[test]
 fn a_complete_keyframe_ends_the_wait_at_once() {
     let (start, mut assembler) = (Instant::now(), Assembler::new());
     for seq in [0, 1, 3] {
