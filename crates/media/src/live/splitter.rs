@@ -62,6 +62,8 @@ pub(super) struct Splitter {
     buffer: Vec<u8>,
     at: At,
     boundary: Option<Vec<u8>>,
+    /// Whether the buffer begins where a line may.
+    line: bool,
     /// Bytes left out since the last picture, and how many may be.
     skipped: usize,
     allowed: usize,
@@ -75,6 +77,7 @@ impl Splitter {
             buffer: Vec::new(),
             at: At::Between(0),
             boundary: None,
+            line: true,
             skipped: 0,
             allowed: between(kind),
             damaged: 0,
@@ -113,6 +116,7 @@ impl Splitter {
                     let rest = self.buffer.split_off(end);
                     let picture = std::mem::replace(&mut self.buffer, rest);
                     self.at = At::Between(0);
+                    self.line = true;
                     self.skipped = 0;
                     self.allowed = between(self.kind);
                     return Ok(Some(Piece::Picture(picture)));
@@ -136,12 +140,18 @@ impl Splitter {
     }
 
     fn find_picture(&mut self, from: usize) -> Result<Found, SplitError> {
-        let start = memmem::find(&self.buffer[from..], &[0xff, 0xd8, 0xff]).map(|at| from + at);
+        let mut start = memmem::find(&self.buffer[from..], &[0xff, 0xd8, 0xff]).map(|at| from + at);
         let text = &self.buffer[..start.unwrap_or(self.buffer.len())];
         if self.kind == MjpegKind::Multipart {
-            if self.boundary.is_none() {
-                self.boundary = boundary(text);
+            if self.boundary.is_none()
+                && let Some((at, boundary)) = boundary(text, self.line)
+            {
+                self.boundary = Some(boundary);
+                // What came before it is read no more, however much of it is still here.
+                self.drop_front(at);
+                start = start.map(|start| start - at);
             }
+            let text = &self.buffer[..start.unwrap_or(self.buffer.len())];
             if let Some(boundary) = &self.boundary
                 && closes(text, boundary)
             {
@@ -213,7 +223,9 @@ impl Splitter {
     }
 
     fn drop_front(&mut self, count: usize) {
-        self.buffer.drain(..count);
+        if let Some(last) = self.buffer.drain(..count).next_back() {
+            self.line = last == b'\n';
+        }
         self.skipped = self.skipped.saturating_add(count);
     }
 }
@@ -243,17 +255,16 @@ fn between(kind: MjpegKind) -> usize {
     }
 }
 
-/// The first line that begins with two dashes and is complete.
-fn boundary(text: &[u8]) -> Option<Vec<u8>> {
-    let start = if text.starts_with(b"--") {
-        0
-    } else {
-        memmem::find(text, b"\n--")? + 1
-    };
-    let line = &text[start..];
-    let line = &line[..memchr(b'\n', line)?];
-    let line = line.trim_ascii_end();
-    (line.len() > 2 && line.len() <= MAX_BOUNDARY).then(|| line.to_vec())
+/// The first line that is complete and can be a boundary, and where it begins: after a line feed, or at the front if a
+/// line begins there.
+fn boundary(text: &[u8], line: bool) -> Option<(usize, Vec<u8>)> {
+    let front = (line && text.starts_with(b"--")).then_some(0);
+    let later = memmem::find_iter(text, b"\n--").map(|at| at + 1);
+    front.into_iter().chain(later).find_map(|start| {
+        let line = &text[start..];
+        let line = line[..memchr(b'\n', line)?].trim_ascii_end();
+        (line.len() > 2 && line.len() <= MAX_BOUNDARY).then(|| (start, line.to_vec()))
+    })
 }
 
 /// Whether the text holds the boundary with two dashes behind it.
@@ -261,134 +272,7 @@ fn closes(text: &[u8], boundary: &[u8]) -> bool {
     memmem::find_iter(text, boundary).any(|at| text[at + boundary.len()..].starts_with(b"--"))
 }
 
+// The path holds wherever this file is compiled in.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::draw::Bgr;
-    use crate::frame::Frame;
-    use crate::image::JpegEncoder;
-    use crate::pool::FramePool;
-
-    fn jpeg(brightness: u8) -> Vec<u8> {
-        let color = Bgr::new(brightness, 200, 10);
-        let frame = Frame::solid_bgr(&FramePool::default(), 64, 48, color).unwrap();
-        JpegEncoder::default().encode(&frame).unwrap().to_vec()
-    }
-
-    fn part(picture: &[u8]) -> Vec<u8> {
-        let mut part = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
-        part.extend_from_slice(picture);
-        part.extend_from_slice(b"\r\n");
-        part
-    }
-
-    /// Everything that comes out when the bytes arrive in pieces of a size.
-    fn cut(
-        kind: MjpegKind,
-        bytes: &[u8],
-        size: usize,
-    ) -> (Vec<Piece>, Result<(), SplitError>, u64) {
-        let (mut splitter, mut pieces) = (Splitter::new(kind), Vec::new());
-        for chunk in bytes.chunks(size) {
-            splitter.push(chunk);
-            loop {
-                assert!(
-                    splitter.buffer.len() <= MAX_PICTURE + size,
-                    "the buffer is bounded"
-                );
-                match splitter.next() {
-                    Ok(Some(Piece::End)) => {
-                        pieces.push(Piece::End);
-                        return (pieces, Ok(()), splitter.damaged());
-                    }
-                    Ok(Some(piece)) => pieces.push(piece),
-                    Ok(None) => break,
-                    Err(error) => return (pieces, Err(error), splitter.damaged()),
-                }
-            }
-        }
-        (pieces, Ok(()), splitter.damaged())
-    }
-
-    #[test]
-    fn pictures_come_out_whole_however_the_bytes_arrive() {
-        let pictures = [jpeg(1), jpeg(100), jpeg(255)];
-        let mut parts: Vec<u8> = pictures.iter().flat_map(|picture| part(picture)).collect();
-        parts.extend_from_slice(b"--frame--\r\n");
-        let plain = pictures.concat();
-        let wanted = || pictures.iter().cloned().map(Piece::Picture);
-        for size in [1, 2, 3, 7, 100, 1 << 20] {
-            let (pieces, result, damaged) = cut(MjpegKind::Multipart, &parts, size);
-            assert_eq!(pieces, wanted().chain([Piece::End]).collect::<Vec<_>>());
-            assert_eq!((result, damaged), (Ok(()), 0));
-            let (pieces, result, damaged) = cut(MjpegKind::Plain, &plain, size);
-            assert_eq!(pieces, wanted().collect::<Vec<_>>());
-            assert_eq!((result, damaged), (Ok(()), 0));
-        }
-    }
-
-    #[test]
-    fn a_picture_is_complete_with_its_last_byte() {
-        let bytes = part(&jpeg(7));
-        let end = bytes.len() - 2;
-        let mut splitter = Splitter::new(MjpegKind::Multipart);
-        splitter.push(&bytes[..end - 1]);
-        assert_eq!(splitter.next(), Ok(None));
-        assert!(splitter.is_inside());
-        splitter.push(&bytes[end - 1..end]);
-        assert!(matches!(splitter.next(), Ok(Some(Piece::Picture(_)))));
-        assert!(!splitter.is_inside());
-    }
-
-    #[test]
-    fn a_thumbnail_inside_a_picture_is_no_picture() {
-        let (inner, outer) = (jpeg(3), jpeg(90));
-        let mut bytes = outer[..2].to_vec();
-        bytes.extend_from_slice(&[0xff, 0xe1]);
-        bytes.extend_from_slice(&u16::try_from(inner.len() + 2).unwrap().to_be_bytes());
-        bytes.extend_from_slice(&inner);
-        bytes.extend_from_slice(&outer[2..]);
-        let (pieces, ..) = cut(MjpegKind::Plain, &bytes, 64);
-        assert_eq!(pieces, [Piece::Picture(bytes)]);
-    }
-
-    #[test]
-    fn a_picture_that_is_cut_off_is_counted_and_the_next_one_is_found() {
-        let whole = jpeg(42);
-        for length in [2, 4, 30, whole.len() / 2, whole.len() - 2] {
-            let mut bytes = part(&whole[..length]);
-            // What is left of it may announce up to 64 KiB of segment, which swallows whole pictures.
-            bytes.extend_from_slice(&part(&whole).repeat(200));
-            let (pieces, result, damaged) = cut(MjpegKind::Multipart, &bytes, 50);
-            assert_eq!(result, Ok(()), "{length}");
-            assert_eq!(
-                pieces.last(),
-                Some(&Piece::Picture(whole.clone())),
-                "{length}"
-            );
-            assert!(damaged <= 2, "{length}: {damaged}");
-        }
-    }
-
-    #[test]
-    fn headers_without_end_and_streams_without_pictures_are_refused_early() {
-        let endless = b"X-Header: something\r\n".repeat(10_000);
-        let (pieces, result, _) = cut(MjpegKind::Multipart, &endless, 1000);
-        assert!(pieces.is_empty());
-        assert!(
-            matches!(result, Err(SplitError::NoPicture(skipped)) if skipped < MAX_HEADERS + 2000)
-        );
-        let garbage = vec![0xff; MAX_PICTURE + (1 << 20)];
-        let (_, result, _) = cut(MjpegKind::Plain, &garbage, 1 << 16);
-        assert!(matches!(result, Err(SplitError::NoPicture(_))));
-    }
-
-    #[test]
-    fn a_picture_without_end_is_refused_at_the_limit() {
-        let mut bytes = jpeg(9);
-        bytes.truncate(bytes.len() - 2);
-        bytes.resize(MAX_PICTURE + (1 << 20), 0x11);
-        let (pieces, result, _) = cut(MjpegKind::Plain, &bytes, 1 << 16);
-        assert_eq!((pieces.len(), result), (0, Err(SplitError::TooLong)));
-    }
-}
+#[path = "splitter/tests.rs"]
+mod tests;
