@@ -105,7 +105,7 @@ def main():
             theirs = sampled(original_client(ours, 640, 480), ours)
             own = sampled(original_client(original, 640, 480), original)
             for key, unit in (("p50_ms", "ms"), ("p95_ms", "ms"), ("frames", "frames"), ("worker_cpu_per_10_s", "s")):
-                figures.add(f"original client, our worker | its own, 480p, {key}", unit, theirs[key], own[key])
+                figures.add(f"original client with our worker (beside its own), 480p, {key}", unit, theirs[key], own[key])
 
             with Relay(ours.url, seed=number + 1, delay=0.02, loss=0.05) as relay:
                 lossy = our_client("640x480@30", "--api-url", relay.url)
@@ -130,7 +130,8 @@ def main():
 Machine: {machine()}. Command: `make bench-live` (`benches/live.py {ROUNDS}`), rounds interleaved. Cells: median (min–max).
 Passthrough workflow, numbered pictures pushed at 30 a second, {FRAMES} a session. The original is inference-sdk and inference-cpu
 1.8.3; its worker runs behind a fork server that has paid the imports once. Its source holds ten frames back, which is where most
-of its latency stands.
+of its latency stands; frames it never sends cost it no CPU, so compare CPU for each frame that came back. framewire's first connect
+in a process includes the start-up of its cryptography.
 
 {figures.table()}
 
