@@ -153,6 +153,9 @@ pub struct PeerConfig {
     pub ice_servers: Vec<IceServer>,
     /// Use nothing but relayed addresses, and tell the peer no other.
     pub relay_only: bool,
+    /// Which addresses of ICE servers may be asked; `None` = all. For an end whose servers are named by somebody it does
+    /// not trust: a server with an address that is not allowed is reported as such and never dialled.
+    pub ice_server_filter: Option<fn(IpAddr) -> bool>,
     /// How long `offer` and `answer` may take for gathering and for resolving `*.local` names.
     pub gather_timeout: Duration,
     /// How long the connection may take to come up: ICE, DTLS and the channels created here.
@@ -171,6 +174,7 @@ impl Default for PeerConfig {
             channels: Vec::new(),
             ice_servers: Vec::new(),
             relay_only: false,
+            ice_server_filter: None,
             gather_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(30),
             lost_after: Duration::from_secs(30),
@@ -184,6 +188,12 @@ impl PeerConfig {
     /// Adds a channel to create.
     pub fn with_channel(mut self, label: impl Into<String>) -> Self {
         self.channels.push(label.into());
+        self
+    }
+
+    /// Sets which addresses of ICE servers may be asked.
+    pub fn with_ice_server_filter(mut self, allowed: fn(IpAddr) -> bool) -> Self {
+        self.ice_server_filter = Some(allowed);
         self
     }
 

@@ -224,6 +224,7 @@ impl Endpoint {
             inbox: &self.inner.inbox,
             ipv6: self.inner.ipv6,
             relay_only: config.relay_only,
+            allowed: config.ice_server_filter,
             deadline,
         };
         let found = gather(asking, &config.ice_servers);

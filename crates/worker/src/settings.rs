@@ -1,10 +1,12 @@
 //! One session's settings, made from a request and the worker's options; refuses what cannot work.
 //! Not the session: nothing here waits, opens or sends.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use framewire_media::FramePool;
 use framewire_protocol::job::{Job, JobConfig, JobLimits, JobSource};
+use framewire_protocol::net::AddressClass;
 use framewire_protocol::output::{DataOutput, StreamOutput, validate_outputs};
 use framewire_protocol::signalling::{
     Agreement, Feature, ProcessingTimeout, RequestError, WorkerRequest,
@@ -89,8 +91,15 @@ impl Settings {
     /// The transport's side.
     pub(crate) fn peer_config(&self, config: &WorkerConfig, roles: &VideoRoles) -> PeerConfig {
         let limits = &config.limits;
+        // The client names the servers; they follow the rule of the other addresses it may have us dial.
+        let allowed: fn(IpAddr) -> bool = if config.deny_private_sources {
+            |address| AddressClass::of(address).allows_stream(true)
+        } else {
+            |address| AddressClass::of(address).allows_stream(false)
+        };
         let mut peer = PeerConfig::default()
             .with_ice_servers(self.ice_servers.clone())
+            .with_ice_server_filter(allowed)
             .with_gather_timeout(limits.gather_timeout)
             .with_connect_timeout(limits.connect_timeout)
             .with_lost_after(limits.lost_after)

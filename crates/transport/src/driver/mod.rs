@@ -256,7 +256,7 @@ impl Driver {
         let work = || {
             slot.core
                 .receive(now, local, remote, datagram, &mut |transmit| {
-                    relays.send(now, transmit, batch);
+                    relays.send(now, key, transmit, batch);
                 })
         };
         match catch_unwind(AssertUnwindSafe(work)) {
@@ -316,7 +316,7 @@ impl Driver {
             let (batch, relays) = (&mut self.batch, &mut self.relays);
             let work = || {
                 slot.core.turn(now, &mut |transmit: Transmit<'_>| {
-                    relays.send(now, transmit, batch);
+                    relays.send(now, key, transmit, batch);
                 })
             };
             if catch_unwind(AssertUnwindSafe(work)).is_err() {

@@ -43,7 +43,9 @@ impl Drop for Held {
 pub(crate) struct Relays {
     counters: Arc<EndpointCounters>,
     all: BTreeMap<u64, Held>,
-    by_address: HashMap<SocketAddr, u64>,
+    /// By the peer an address was allocated for and the address: a server may claim any address, so it counts for that
+    /// peer alone.
+    by_address: HashMap<(u64, SocketAddr), u64>,
     looked: Option<Instant>,
 }
 
@@ -121,7 +123,7 @@ impl Relays {
         };
         held.owner = Some(owner);
         for address in held.relay.addresses() {
-            self.by_address.insert(*address, id);
+            self.by_address.insert((owner, *address), id);
         }
         held.relay.permit(now, peers.iter().map(SocketAddr::ip));
         true
@@ -135,8 +137,14 @@ impl Relays {
     }
 
     /// Sends what the engine made: through the relayed address it comes from, else through the socket.
-    pub(crate) fn send(&mut self, now: Instant, transmit: Transmit<'_>, batch: &mut Batch) {
-        let relay = match self.by_address.get(&transmit.source) {
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        peer: u64,
+        transmit: Transmit<'_>,
+        batch: &mut Batch,
+    ) {
+        let relay = match self.by_address.get(&(peer, transmit.source)) {
             None => return batch.push(transmit),
             Some(id) => self.all.get_mut(id),
         };

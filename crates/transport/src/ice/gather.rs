@@ -2,7 +2,7 @@
 //! The questions travel through the driver; this waits for the answers on the caller's thread.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) ipv6: bool,
     /// Ask for relayed addresses only.
     pub(crate) relay_only: bool,
+    /// Which addresses may be asked at all.
+    pub(crate) allowed: Option<fn(IpAddr) -> bool>,
     pub(crate) deadline: Instant,
 }
 
@@ -199,6 +201,13 @@ impl Entry<'_> {
                 return;
             }
         };
+        // What is checked here is what is dialled: the name is not looked up again.
+        let allowed =
+            |address: &SocketAddr| asking.allowed.is_none_or(|allowed| allowed(address.ip()));
+        if !addresses.iter().all(allowed) {
+            self.error = Some("its address is not allowed here".to_owned());
+            return;
+        }
         let is_turn = url.service == Service::Turn;
         let addresses: Vec<_> = usable(&addresses, asking.ipv6)
             .take(if is_turn { 1 } else { 2 })

@@ -192,3 +192,21 @@ fn without_relay_only_a_failing_server_is_reported_and_the_session_is_direct() {
     assert_eq!(report[0].outcome, Err("connection refused".to_owned()));
     session.end();
 }
+
+#[test]
+fn servers_at_addresses_that_are_not_allowed_are_never_dialled() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = listener.local_addr().expect("address").port();
+    listener.set_nonblocking(true).expect("nonblocking");
+    let urls = ["turn:127.0.0.1", "turns:localhost"];
+    let urls = urls
+        .map(|host| format!("{host}:{port}?transport=tcp"))
+        .to_vec();
+    let config = relayed(known(urls)).with_ice_server_filter(|address| !address.is_loopback());
+    let started = Instant::now();
+    for error in failures(config) {
+        assert_eq!(error, "its address is not allowed here");
+    }
+    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
+    assert!(listener.accept().is_err(), "somebody connected");
+}
