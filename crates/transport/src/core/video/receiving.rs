@@ -10,7 +10,7 @@ use str0m::rtp::RtpPacket;
 
 use super::super::PeerCore;
 use crate::stats::add;
-use crate::video::{Arrival, Packet};
+use crate::video::{Arrival, Estimator, Packet};
 
 /// Between two requests for a keyframe, at least and at most; a round trip and a half in between.
 const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -38,6 +38,8 @@ impl PeerCore {
             }
             if video.source.replace(ssrc).is_some() {
                 video.assembler.restart();
+                // Numbers and times of another source tell nothing about this one.
+                video.estimator = Estimator::new(video.track.limits);
             }
         }
         let counters = &video.track.counters;

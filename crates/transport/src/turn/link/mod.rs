@@ -29,9 +29,9 @@ pub(crate) enum LinkError {
 }
 
 impl LinkError {
-    /// The server's machine says that nobody listens there.
-    pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, LinkError::Io(error) if error.kind() == ErrorKind::ConnectionRefused)
+    /// The network said so: refused, unreachable, too long. On a UDP link that is ICMP, which anyone can forge.
+    pub(crate) fn is_of_the_network(&self) -> bool {
+        matches!(self, LinkError::Io(_))
     }
 }
 
@@ -261,6 +261,7 @@ mod tests {
                 link.flush().unwrap_err()
             }
         };
-        assert!(refused.is_refusal(), "{refused}");
+        assert_eq!(refused.to_string(), "connection refused");
+        assert!(refused.is_of_the_network());
     }
 }

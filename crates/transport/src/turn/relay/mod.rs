@@ -266,7 +266,7 @@ impl Relay {
 
     fn failed(&mut self, error: &LinkError) {
         // ICMP about a UDP link can be forged or of the moment; without an allocation there is nothing to lose.
-        if error.is_refusal() && !self.link.is_stream() && self.answer.is_none() {
+        if error.is_of_the_network() && !self.link.is_stream() && self.answer.is_none() {
             self.refused += 1;
             if self.refused < MAX_REFUSED {
                 return;
