@@ -64,6 +64,8 @@ impl Streamer {
 
     pub(crate) fn picture(&mut self, number: u32) {
         let picture = self.pattern.frame(number, &self.pool).unwrap();
+        // As an encoder in batch does: frames come here faster than any camera makes them.
+        assert!(self.track.wait_room(Instant::now() + super::GUARD));
         let keyframe = self.track.take_keyframe_request();
         let encoded = self.encoder.encode(&picture, keyframe).unwrap().unwrap();
         self.track
