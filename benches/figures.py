@@ -92,3 +92,21 @@ class OriginalWorker:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
+
+
+class OurWorker:
+    """`framewire serve` in a process of its own."""
+
+    def __init__(self):
+        command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--max-sessions", "64"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.url = self.process.stdout.readline().split()[-1]
+        self.pid = self.process.pid
+
+    def cpu(self):
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait(10)

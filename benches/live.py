@@ -11,30 +11,12 @@ import sys
 import tempfile
 import time
 
-from figures import BINARY, HERE, Figures, OriginalWorker, children_cpu, json_lines, machine, peak_rss, python
+from figures import HERE, Figures, OriginalWorker, OurWorker, children_cpu, json_lines, machine, peak_rss, python
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 3
 FRAMES = 300
 sys.path.insert(0, str(HERE.parent / "tests" / "interop"))
 from relay import Relay  # noqa: E402
-
-
-class OurWorker:
-    """`framewire serve` in a process of its own."""
-
-    def __init__(self):
-        command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--max-sessions", "64"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.url = self.process.stdout.readline().split()[-1]
-        self.pid = self.process.pid
-
-    def cpu(self):
-        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait(10)
 
 
 def original_client(worker, width, height, gate=None):

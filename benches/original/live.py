@@ -7,11 +7,11 @@ sessions run at the same time. CPU is counted from the first push on, without th
 import json
 import os
 import pathlib
-import resource
 import sys
 import threading
 import time
 
+from common import cpu_seconds, passthrough, peak_rss_mb
 from inference_sdk import InferenceHTTPClient
 from inference_sdk.webrtc import ManualSource, StreamConfig
 
@@ -21,33 +21,11 @@ from live import number_in, paced, picture  # noqa: E402
 url, width, height, count = sys.argv[1], *map(int, sys.argv[2:5])
 gate = sys.argv[5] if len(sys.argv) > 5 else None
 RATE = 30
-workflow = {
-    "version": "1.0",
-    "inputs": [{"type": "InferenceImage", "name": "image"}],
-    "steps": [
-        {
-            "type": "roboflow_core/absolute_static_crop@v1",
-            "name": "crop",
-            "images": "$inputs.image",
-            "x_center": width // 2,
-            "y_center": height // 2,
-            "width": width,
-            "height": height,
-        }
-    ],
-    "outputs": [{"type": "JsonField", "name": "crop", "coordinates_system": "own", "selector": "$steps.crop.crops"}],
-}
-
-
-def cpu():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
 
 source = ManualSource()
 config = StreamConfig(stream_output=["crop"], realtime_processing=True, turn_server={"iceServers": []})
 client = InferenceHTTPClient(api_url=url, api_key="test-key")
-session = client.webrtc.stream(source=source, workflow=workflow, image_input="image", config=config)
+session = client.webrtc.stream(source=source, workflow=passthrough(width, height), image_input="image", config=config)
 pictures = [picture(number, width, height) for number in range(count + 1)]
 sent, back = {}, {}
 
@@ -68,7 +46,7 @@ if gate:
     print("ready", flush=True)
     while not os.path.exists(gate):
         time.sleep(0.02)
-before = cpu()
+before = cpu_seconds()
 start = time.perf_counter()
 
 
@@ -81,7 +59,7 @@ def sender():
     global used, took
     paced(count, RATE, push)
     time.sleep(1.5)  # what is still under way
-    used, took = cpu() - before, time.perf_counter() - start
+    used, took = cpu_seconds() - before, time.perf_counter() - start
     session.close()
 
 
@@ -106,7 +84,7 @@ print(
             "connect_ms": connected * 1000,
             "cpu_seconds": used,
             "cpu_per_10_s": used / took * 10,
-            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "rss_mb": peak_rss_mb(),
         }
     ),
     flush=True,
