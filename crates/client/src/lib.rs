@@ -53,6 +53,7 @@ mod ice;
 mod json;
 mod options;
 mod platform;
+mod recovery;
 mod redact;
 mod request;
 mod session;
@@ -74,6 +75,7 @@ pub use framewire_protocol::{FrameId, TaskType};
 pub use framewire_transport::{BitrateLimits, VideoStats};
 pub use json::{Json, Outputs};
 pub use options::{ClientOptions, Reconnect};
+pub use recovery::{Gap, Recovery};
 pub use session::{Closer, EndKind, Ended, FrameEvent, Frames, Observer, Session, SessionState};
 pub use source::{
     CameraDevice, FrameSender, LocalStreamSource, ManualSource, MjpegSource, RtspSource,

@@ -8,6 +8,7 @@ use framewire_protocol::pairing::REALTIME_MAX_WAIT;
 use framewire_transport::BitrateLimits;
 
 use crate::error::ConfigError;
+use crate::recovery::Recovery;
 use crate::source::UrlPolicy;
 
 /// Limits and deadlines of a client. [`ClientOptions::from_env`] reads the variables the original SDK knows.
@@ -58,6 +59,8 @@ pub struct ClientOptions {
     pub url_policy: UrlPolicy,
     /// Use nothing but TURN relays for the connection: nobody learns this machine's addresses. Default false.
     pub relay_only: bool,
+    /// What is done about a broken link to the worker. Default: a new network path where the worker can, no new connection.
+    pub recovery: Recovery,
     /// For how long a local stream that broke is opened again. Default: within 10 s.
     pub reconnect: Reconnect,
     /// Between which bit rates the video sent is steered. Default: 100 kbit/s to 4 Mbit/s, beginning with 1.5 Mbit/s.
@@ -116,6 +119,7 @@ impl Default for ClientOptions {
             max_download_bytes: 4 << 30,
             url_policy: UrlPolicy::default(),
             relay_only: false,
+            recovery: Recovery::default(),
             reconnect: Reconnect::default(),
             bitrate: BitrateLimits::default(),
             max_frame_age: Duration::from_millis(50),
@@ -203,6 +207,7 @@ impl ClientOptions {
         if let Err(error) = BitrateLimits::new(start, floor, ceiling) {
             return refuse("bitrate", &error.to_string());
         }
+        self.recovery.check()?;
         if !self.platform_url.starts_with("http") {
             return refuse(
                 "platform_url (RF_API_BASE_URL)",

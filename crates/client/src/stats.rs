@@ -206,6 +206,10 @@ pub struct SessionStats {
     pub video: Option<VideoStats>,
     /// The upload.
     pub upload: UploadStats,
+    /// New connections after a broken link that brought results.
+    pub reconnects: u64,
+    /// Frames that came again on a new connection and were skipped: their first coming was delivered or counted as dropped.
+    pub repeated: u64,
 }
 
 /// Counts durations in logarithmic classes (64 for each doubling: at most 1.6 % off) in fixed memory.

@@ -112,13 +112,42 @@ pub enum SessionError {
         /// What went wrong.
         reason: String,
     },
+    /// The link broke, and no new connection came about ([`Recovery`](crate::Recovery)).
+    #[error("{cause} ({})", gave_up(*.attempts, .last.as_deref()))]
+    Unrecovered {
+        /// What broke the link in the first place.
+        cause: Box<SessionError>,
+        /// Attempts to connect anew.
+        attempts: u32,
+        /// Why the last one failed, when that says more than the cause.
+        last: Option<Box<SessionError>>,
+    },
+}
+
+fn gave_up(attempts: u32, last: Option<&SessionError>) -> String {
+    let times = if attempts == 1 { "attempt" } else { "attempts" };
+    match last {
+        None => format!("gave up after {attempts} {times} to reconnect"),
+        Some(last) => format!(
+            "gave up after {attempts} {times} to reconnect, the last of which failed: {last}"
+        ),
+    }
 }
 
 impl SessionError {
+    /// What went wrong first: the error itself, or the broken link that could not be recovered.
+    pub fn first_cause(&self) -> &SessionError {
+        match self {
+            SessionError::Unrecovered { cause, .. } => cause.first_cause(),
+            error => error,
+        }
+    }
+
     /// The step that failed; none when the session was simply used after its end.
     pub fn step(&self) -> Option<Step> {
         Some(match self {
             SessionError::Closed => return None,
+            SessionError::Unrecovered { cause, .. } => return cause.step(),
             SessionError::Source(SourceError::Changed { .. }) => Step::Uploading,
             SessionError::Source(SourceError::Broken { .. }) => Step::Streaming,
             SessionError::Source(_) => Step::Source,

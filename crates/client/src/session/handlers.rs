@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use framewire_protocol::message::VideoMetadata;
 
 use crate::json::{Json, Outputs};
+use crate::recovery::Gap;
 use crate::session::FrameEvent;
 
 type Shared<F> = Arc<Mutex<Box<F>>>;
 type FrameHandler = Shared<dyn FnMut(&FrameEvent) + Send>;
 type AnyHandler = Shared<dyn FnMut(Option<&Outputs>, Option<&VideoMetadata>) + Send>;
 type FieldHandler = Shared<dyn FnMut(&Json, Option<&VideoMetadata>) + Send>;
+type GapHandler = Shared<dyn FnMut(&Gap) + Send>;
 type ErrorHandler = Shared<dyn FnMut(&[String], Option<&VideoMetadata>) + Send>;
 
 /// All handlers of a session. Lists are replaced as a whole, so a call works on the list of its beginning.
@@ -24,6 +26,7 @@ pub(crate) struct Handlers {
     any: Mutex<Option<AnyHandler>>,
     fields: Mutex<HashMap<String, Arc<[FieldHandler]>>>,
     error: Mutex<Arc<[ErrorHandler]>>,
+    gap: Mutex<Arc<[GapHandler]>>,
     panics: AtomicU64,
 }
 
@@ -72,6 +75,20 @@ impl Handlers {
         );
     }
 
+    pub(crate) fn add_gap(&self, handler: impl FnMut(&Gap) + Send + 'static) {
+        append(
+            &mut lock(&self.gap),
+            Arc::new(Mutex::new(Box::new(handler))),
+        );
+    }
+
+    pub(crate) fn call_gap(&self, gap: &Gap) {
+        let list = lock(&self.gap).clone();
+        for handler in list.iter() {
+            self.contained("gap", || (lock(handler))(gap));
+        }
+    }
+
     pub(crate) fn call_frame(&self, event: &FrameEvent) {
         let list = lock(&self.frame).clone();
         for handler in list.iter() {
@@ -115,8 +132,9 @@ impl Handlers {
         let any = lock(&self.any).take();
         let fields = std::mem::take(&mut *lock(&self.fields));
         let error = std::mem::replace(&mut *lock(&self.error), Arc::new([]));
+        let gap = std::mem::replace(&mut *lock(&self.gap), Arc::new([]));
         // Dropping runs foreign code: not under our locks.
-        drop((frame, any, fields, error));
+        drop((frame, any, fields, error, gap));
     }
 
     fn contained(&self, kind: &str, call: impl FnOnce()) {

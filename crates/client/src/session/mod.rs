@@ -37,6 +37,7 @@ use crate::error::{SessionError, Step, WaitError};
 use crate::http::ApiUrl;
 use crate::json::{Json, Outputs};
 use crate::options::ClientOptions;
+use crate::recovery::Gap;
 use crate::request::Plan;
 use crate::session::connect::Launch;
 use crate::session::life::{Started, closed_result};
@@ -204,6 +205,12 @@ impl Session {
         handler: impl FnMut(&[String], Option<&VideoMetadata>) + Send + 'static,
     ) {
         self.shared.handlers.add_error(handler);
+    }
+
+    /// Adds a handler for stretches without a link that the session survived ([`ClientOptions::recovery`]). It runs on the
+    /// thread of data and error handlers, before the first result and the first frame of the new connection.
+    pub fn on_gap(&self, handler: impl FnMut(&Gap) + Send + 'static) {
+        self.shared.handlers.add_gap(handler);
     }
 
     /// Connects, if nothing did before; blocks until offer and answer are exchanged, and with a source of this side until
