@@ -17,10 +17,9 @@ Run by hand against the Rust side (both roles, both directions, closing from eit
 
 import asyncio
 import hashlib
-import json
-import sys
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
+from json_lines import drive, say
 
 LOW_WATER = 256 * 1024
 
@@ -88,22 +87,8 @@ def describe(message) -> dict:
     return {"size": len(message), "sha256": hashlib.sha256(message).hexdigest()}
 
 
-def say(event: str, **fields) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
-
-
 async def main() -> None:
-    reader = asyncio.StreamReader(limit=1 << 20)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    peer = Peer()
-    while line := await reader.readline():
-        try:
-            if not await peer.run(json.loads(line)):
-                break
-        except Exception as error:  # reported to whoever drives this peer
-            say("error", message=f"{type(error).__name__}: {error}")
-    await peer.pc.close()
+    await drive(Peer())
 
 
 if __name__ == "__main__":

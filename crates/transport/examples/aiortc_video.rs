@@ -263,7 +263,10 @@ struct Them {
 
 impl Them {
     fn start(python: &str) -> Result<Them> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/aiortc_video.py");
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/interop/aiortc_video_peer.py"
+        );
         let mut child = Command::new(python)
             .arg(script)
             .stdin(Stdio::piped())

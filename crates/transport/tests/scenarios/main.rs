@@ -3,6 +3,8 @@
 mod closing;
 mod connecting;
 mod delivery;
+#[path = "../support/events.rs"]
+mod events;
 mod gathering;
 mod hostile;
 mod isolated;

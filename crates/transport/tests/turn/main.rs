@@ -1,5 +1,7 @@
 //! TURN against a real server on loopback. Needs `turnserver` (Debian package coturn).
 
+#[path = "../support/events.rs"]
+mod events;
 mod failures;
 #[path = "../video/frames.rs"]
 mod frames;

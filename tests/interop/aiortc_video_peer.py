@@ -10,12 +10,11 @@ Needs aiortc and numpy. Run by `cargo run --release -p framewire-transport --exa
 """
 
 import asyncio
-import json
-import sys
 
 import numpy as np
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription, VideoStreamTrack
 from av import VideoFrame
+from json_lines import drive, say
 
 
 class Pattern(VideoStreamTrack):
@@ -87,22 +86,8 @@ class Peer:
         return True
 
 
-def say(event: str, **fields) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
-
-
 async def main() -> None:
-    reader = asyncio.StreamReader(limit=1 << 20)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    peer = Peer()
-    while line := await reader.readline():
-        try:
-            if not await peer.run(json.loads(line)):
-                break
-        except Exception as error:  # reported to whoever drives this peer
-            say("error", message=f"{type(error).__name__}: {error}")
-    await peer.pc.close()
+    await drive(Peer())
 
 
 if __name__ == "__main__":
