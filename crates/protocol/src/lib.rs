@@ -11,6 +11,7 @@
 //! | [`output`], [`stream`], [`ack`], [`queue`] | output modes, pacing, bounded hand-over |
 //! | [`ledger`], [`pairing`] | the worker's times of a frame; results matched with the video frames of a track |
 //! | [`signalling`] | HTTP bodies, errors, ICE server lists |
+//! | [`recovery`] | when a client connects anew after its link broke |
 //! | [`session`], [`job`] | the state machines of client and worker, each with a complete driving loop in its documentation |
 //!
 //! Driving is the same everywhere: `handle(now, input)`, then `poll()` until it is empty, then sleep until `poll_timeout()` or
@@ -33,6 +34,7 @@ pub mod net;
 pub mod output;
 pub mod pairing;
 pub mod queue;
+pub mod recovery;
 pub mod session;
 pub mod signalling;
 pub mod stream;

@@ -6,11 +6,17 @@ use framewire_protocol::FrameId;
 use framewire_protocol::incoming::DropReason;
 use framewire_protocol::message::ResultMessage;
 use framewire_protocol::session::{
-    Delivery, Dispatch, FrameDrop, FrameTicket, Input, Output, Session, SessionConfig,
+    Delivery, Dispatch, FrameDrop, FrameTicket, Input, Output, PeerEnd, Session, SessionConfig,
+    SessionState,
 };
 
 fn started(config: SessionConfig) -> Session {
     let mut session = Session::new(config);
+    start(&mut session);
+    session
+}
+
+fn start(session: &mut Session) {
     let now = Instant::now();
     let way = [
         Input::Start,
@@ -20,7 +26,6 @@ fn started(config: SessionConfig) -> Session {
         Input::ResultsOpen,
     ];
     way.into_iter().for_each(|input| session.handle(now, input));
-    session
 }
 
 fn batch() -> Session {
@@ -240,4 +245,41 @@ fn everything_produced_is_delivered_dropped_or_in_flight() {
         (4, 1, 2)
     );
     assert_eq!(counters.missing_results, 2, "frames 3 and 4 never came");
+}
+
+/// A worker that processes everything again counts from 1 again: its pace must not come from tickets of another connection.
+#[test]
+fn after_a_reconnect_tickets_of_the_old_connection_acknowledge_nothing_and_the_sums_go_on() {
+    let mut session = batch();
+    let (first, first_frame) = deliver(&mut session, &frame_json(1, IMAGE));
+    let (second, second_frame) = deliver(&mut session, &frame_json(2, IMAGE));
+    session.handle(Instant::now(), Input::PeerEnded(PeerEnd::Remote));
+    session.reconnect();
+    assert_eq!(session.end(), None);
+    assert_eq!(session.state(), SessionState::NotStarted);
+    assert_eq!(
+        session.poll(),
+        None,
+        "nothing of the old connection is left to do"
+    );
+    start(&mut session);
+    let (again, again_frame) = deliver(&mut session, &frame_json(1, IMAGE));
+    // A consumer may keep frames of the old connection for long.
+    session.handlers_done(first.ticket);
+    session.handlers_done(second.ticket);
+    session.frame_consumed(first_frame.unwrap());
+    session.frame_consumed(second_frame.unwrap());
+    assert!(acks(&mut session).is_empty());
+    session.frame_dropped(again_frame.unwrap(), FrameDrop::Repeated);
+    session.handlers_done(again.ticket);
+    assert_eq!(acks(&mut session), [r#"{"ack": 1}"#]);
+    let counters = session.counters();
+    assert!(counters.is_balanced());
+    assert_eq!(
+        (counters.frames.delivered, counters.frames.in_flight),
+        (2, 0)
+    );
+    assert_eq!(counters.frames.dropped[&FrameDrop::Repeated], 1);
+    assert_eq!(counters.results.delivered, 3);
+    assert_eq!(counters.missing_results, 0);
 }

@@ -26,6 +26,10 @@ pub fn session(data: &[u8]) {
     let (mut ends, mut releases, mut last_ack) = (0, 0, 0);
     for byte in data.iter().skip(1) {
         match byte >> 4 {
+            3 if byte & 15 == 6 => {
+                session.reconnect();
+                (ends, releases, last_ack) = (0, 0, 0);
+            }
             0 => session.handle(now, Input::Start),
             1 => session.handle(now, Input::OfferReady),
             2 => session.handle(now, Input::AnswerApplied),

@@ -63,7 +63,7 @@ impl Session {
 
     /// One of the things the acknowledgement of that message waits for is done.
     pub(super) fn acknowledge(&mut self, ticket: u64) {
-        if self.config.realtime {
+        if self.config.realtime || ticket <= self.old_tickets {
             return;
         }
         if let Some(frame) = self.acks.done(ticket)

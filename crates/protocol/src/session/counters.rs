@@ -20,6 +20,8 @@ pub enum FrameDrop {
     Lost,
     /// It came too old to be of use (realtime only).
     Late,
+    /// It came again on a new connection.
+    Repeated,
 }
 
 impl FrameDrop {
@@ -31,6 +33,7 @@ impl FrameDrop {
             FrameDrop::Closed => "closed",
             FrameDrop::Lost => "lost",
             FrameDrop::Late => "late",
+            FrameDrop::Repeated => "repeated",
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Session {
     pub(super) out: VecDeque<Output>,
     pub(super) acks: AckSender,
     tickets: u64,
+    /// Tickets up to this one belong to connections that are over.
+    pub(super) old_tickets: u64,
     last_frame: Option<FrameId>,
     pub(super) counters: Counters,
 }
@@ -53,9 +55,20 @@ impl Session {
             out: VecDeque::new(),
             acks: AckSender::new(),
             tickets: 0,
+            old_tickets: 0,
             last_frame: None,
             counters: Counters::default(),
         }
+    }
+
+    /// Goes on with a new connection: not started again, with the totals so far. Tickets of the connection before still count
+    /// what they stand for, but acknowledge nothing on the new one.
+    pub fn reconnect(&mut self) {
+        let fresh = Session::new(self.config.clone());
+        let last = std::mem::replace(self, fresh);
+        self.tickets = last.tickets;
+        self.old_tickets = last.tickets;
+        self.counters = last.counters;
     }
 
     /// Takes an event. Events that do not fit the state change nothing.

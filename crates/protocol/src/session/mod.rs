@@ -1,5 +1,6 @@
 //! The client's session as a state machine: steps and their deadlines, what one result message causes, acknowledgements,
-//! the end. It moves no bytes, holds no frames and calls no handlers: its owner does, and reports back.
+//! the end. One machine serves one connection at a time; after a broken one [`Session::reconnect`] makes it ready for the
+//! next. It moves no bytes, holds no frames and calls no handlers: its owner does, and reports back.
 //!
 //! # Driving it
 //!
