@@ -4,6 +4,7 @@
 //! Pictures are found by walking their segments, so a picture is complete with its last byte: nothing waits for the next
 //! boundary, lengths that lie do no harm, and pictures inside pictures (thumbnails) are not taken for pictures.
 
+use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 use memchr::memmem;
 
@@ -29,7 +30,7 @@ pub enum MjpegKind {
 /// What the splitter found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    Picture(Vec<u8>),
+    Picture(Bytes),
     /// The closing boundary.
     End,
 }
@@ -58,8 +59,9 @@ enum At {
 #[derive(Debug)]
 pub(super) struct Splitter {
     kind: MjpegKind,
-    /// The picture being collected, or the text since the last one.
-    buffer: Vec<u8>,
+    /// The picture being collected, or the text since the last one. What is done is cut off its front without moving the
+    /// rest: a read may hold thousands of tiny pictures.
+    buffer: BytesMut,
     at: At,
     boundary: Option<Vec<u8>>,
     /// Whether the buffer begins where a line may.
@@ -74,7 +76,7 @@ impl Splitter {
     pub(super) fn new(kind: MjpegKind) -> Splitter {
         Splitter {
             kind,
-            buffer: Vec::new(),
+            buffer: BytesMut::new(),
             at: At::Between(0),
             boundary: None,
             line: true,
@@ -113,8 +115,7 @@ impl Splitter {
             match step {
                 Step::Go(at) => self.at = at,
                 Step::End(end) => {
-                    let rest = self.buffer.split_off(end);
-                    let picture = std::mem::replace(&mut self.buffer, rest);
+                    let picture = self.buffer.split_to(end).freeze();
                     self.at = At::Between(0);
                     self.line = true;
                     self.skipped = 0;
@@ -223,9 +224,10 @@ impl Splitter {
     }
 
     fn drop_front(&mut self, count: usize) {
-        if let Some(last) = self.buffer.drain(..count).next_back() {
-            self.line = last == b'\n';
+        if let Some(last) = self.buffer[..count].last() {
+            self.line = *last == b'\n';
         }
+        self.buffer.advance(count);
         self.skipped = self.skipped.saturating_add(count);
     }
 }

@@ -50,7 +50,13 @@ fn pictures_come_out_whole_however_the_bytes_arrive() {
     let mut parts: Vec<u8> = pictures.iter().flat_map(|picture| part(picture)).collect();
     parts.extend_from_slice(b"--frame--\r\n");
     let plain = pictures.concat();
-    let wanted = || pictures.iter().cloned().map(Piece::Picture);
+    let wanted = || {
+        pictures
+            .iter()
+            .cloned()
+            .map(Bytes::from)
+            .map(Piece::Picture)
+    };
     for size in [1, 2, 3, 7, 100, 1 << 20] {
         let (pieces, result, damaged) = cut(MjpegKind::Multipart, &parts, size);
         assert_eq!(pieces, wanted().chain([Piece::End]).collect::<Vec<_>>());
@@ -83,7 +89,7 @@ fn a_thumbnail_inside_a_picture_is_no_picture() {
     bytes.extend_from_slice(&inner);
     bytes.extend_from_slice(&outer[2..]);
     let (pieces, ..) = cut(MjpegKind::Plain, &bytes, 64);
-    assert_eq!(pieces, [Piece::Picture(bytes)]);
+    assert_eq!(pieces, [Piece::Picture(bytes.into())]);
 }
 
 #[test]
@@ -97,7 +103,7 @@ fn a_picture_that_is_cut_off_is_counted_and_the_next_one_is_found() {
         assert_eq!(result, Ok(()), "{length}");
         assert_eq!(
             pieces.last(),
-            Some(&Piece::Picture(whole.clone())),
+            Some(&Piece::Picture(whole.clone().into())),
             "{length}"
         );
         assert!(damaged <= 2, "{length}: {damaged}");
@@ -138,8 +144,25 @@ fn a_boundary_is_found_behind_other_dashes_however_the_stream_is_cut() {
         bytes.extend_from_slice(b"--frame--\r\n");
         for size in [1, 17, 301, 1 << 16] {
             let (pieces, result, _) = cut(MjpegKind::Multipart, &bytes, size);
-            assert_eq!(pieces, [Piece::Picture(picture.clone()), Piece::End]);
+            assert_eq!(pieces, [Piece::Picture(picture.clone().into()), Piece::End]);
             assert_eq!(result, Ok(()));
         }
     }
+}
+
+#[test]
+fn a_read_full_of_tiny_pictures_is_cut_without_moving_the_rest() {
+    let mut splitter = Splitter::new(MjpegKind::Plain);
+    splitter.push(&[0xff, 0xd8, 0xff, 0xd9].repeat(16 << 10));
+    let first = splitter.buffer.as_ptr();
+    let mut pictures = 0;
+    while let Ok(Some(Piece::Picture(picture))) = splitter.next() {
+        assert_eq!(
+            picture.as_ptr(),
+            first.wrapping_add(4 * pictures),
+            "neither it nor what follows was copied"
+        );
+        pictures += 1;
+    }
+    assert_eq!(pictures, 16 << 10);
 }
