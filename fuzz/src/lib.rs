@@ -31,6 +31,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("signalling", __fuzz::signalling),
     ("turn_stream", transport::turn_stream),
     ("upload_chunk", __fuzz::upload_chunk),
+    ("upload_control", __fuzz::upload_control),
 ];
 
 /// Longest input the mutator makes.

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::messages;
-use crate::job::{Gate, Job, JobConfig, JobInput, JobOutput, JobSource};
+use crate::job::{Gate, Job, JobConfig, JobInput, JobOutput, JobPhase, JobSource};
 use crate::message::{ControlMessage, ResultMessage};
 use crate::pairing::Match;
 use crate::session::{Dispatch, FrameDrop, Input, Output, PeerEnd, Session, SessionConfig};
+use crate::upload::{ChunkSet, UploadReply};
 
 /// Sequences of events against the client's machine: it ends once, its acknowledgements grow, its sums agree.
 pub fn session(data: &[u8]) {
@@ -47,7 +48,15 @@ pub fn session(data: &[u8]) {
             ),
             4 => session.handle(now, Input::ResultsOpen),
             5 => session.handle(now, Input::UploadOpen),
-            6 => session.handle(now, Input::UploadDone),
+            6 => session.handle(
+                now,
+                match byte & 15 {
+                    1 => Input::UploadAnnounced,
+                    2 => Input::UploadSent,
+                    3 => Input::UploadProgress,
+                    _ => Input::UploadDone,
+                },
+            ),
             7 => session.handle(now, Input::Stalled(Duration::from_secs(3))),
             8 => session.handle(
                 now,
@@ -137,16 +146,19 @@ fn result_text(frame: u64, image: bool) -> String {
 /// deadline before it has a source.
 pub fn job(data: &[u8]) {
     for source in [JobSource::Upload, JobSource::Ready, JobSource::Track] {
-        job_with(source, data);
+        job_with(source, false, data);
+        job_with(source, true, data);
     }
 }
 
-fn job_with(source: JobSource, data: &[u8]) {
+fn job_with(source: JobSource, verified_uploads: bool, data: &[u8]) {
     let mut now = Instant::now();
     let config = JobConfig::new(source)
         .with_batch(true)
+        .with_verified_uploads(verified_uploads)
         .with_processing_timeout(Some(100));
     let mut job = Job::new(now, config);
+    let (mut announced, mut verified) = (false, false);
     let (mut completions, mut ends, mut frame) = (0, 0, None);
     for message in messages(data) {
         let Some((&kind, rest)) = message.split_first() else {
@@ -184,6 +196,19 @@ fn job_with(source: JobSource, data: &[u8]) {
                 },
             ),
             8 if kind & 3 == 3 => job.handle(now, JobInput::TrackFrame),
+            8 if kind & 15 == 1 => {
+                let mut have = ChunkSet::new();
+                rest.iter().for_each(|index| {
+                    have.insert((*index).into());
+                });
+                job.handle(now, JobInput::UploadOpened { have });
+            }
+            8 if kind & 15 == 2 => {
+                verified |= job.phase() == JobPhase::Verifying;
+                job.handle(now, JobInput::UploadVerified(true));
+            }
+            8 if kind & 15 == 4 => job.handle(now, JobInput::UploadVerified(false)),
+            8 if kind & 15 == 5 => job.handle(now, JobInput::UploadHashing),
             8 => job.handle(now, JobInput::SourceEnded { error: None }),
             9 => job.handle(now, JobInput::Drained),
             10 => job.handle(now, JobInput::Stalled(Duration::from_secs(3))),
@@ -214,6 +239,18 @@ fn job_with(source: JobSource, data: &[u8]) {
                     assert_eq!(completion.header_frame(), completion.last_frame.next());
                 }
                 JobOutput::Ended(_) => ends += 1,
+                JobOutput::OpenUpload { .. } => {
+                    assert!(verified_uploads && !announced, "announced once, if agreed");
+                    announced = true;
+                }
+                JobOutput::SendText(text) => {
+                    let reply = UploadReply::parse(text.as_bytes());
+                    assert!(matches!(reply, Ok(Some(_))), "what is said is readable");
+                }
+                JobOutput::Start => assert!(
+                    verified || !announced,
+                    "an announced file is decoded only once it is verified"
+                ),
                 _ => {}
             }
         }

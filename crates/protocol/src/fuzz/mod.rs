@@ -10,7 +10,10 @@ use crate::output::{DataOutput, StreamOutput};
 use crate::signalling::{
     Answer, IceUrl, KeyTransport, WorkerRequest, normalize_ice, redact, redact_url,
 };
-use crate::upload::{UploadAction, UploadLimits, UploadReceiver};
+use crate::upload::{
+    MAX_UPLOAD_MESSAGE, UploadAction, UploadLimits, UploadPlan, UploadReceiver, UploadReply,
+    UploadRequest, UploadSender, UploadStep,
+};
 
 mod machines;
 mod pairs;
@@ -93,6 +96,38 @@ pub fn upload_chunk(data: &[u8]) {
             size == file.len() as u64 && file.iter().all(|written| *written),
             "a complete file has no holes"
         );
+    }
+}
+
+/// A message about an upload, both ways: what is read can be written and read again, and ranges stay within bounds.
+pub fn upload_control(data: &[u8]) {
+    if let Ok(Some(request)) = UploadRequest::parse(data) {
+        assert_eq!(
+            UploadRequest::parse(request.text().as_bytes()),
+            Ok(Some(request))
+        );
+    }
+    let Ok(Some(reply)) = UploadReply::parse(data) else {
+        return;
+    };
+    let text = reply.text();
+    assert!(text.len() <= MAX_UPLOAD_MESSAGE);
+    assert_eq!(UploadReply::parse(text.as_bytes()), Ok(Some(reply.clone())));
+    let (UploadReply::Have { id, .. } | UploadReply::Verified { id, .. }) = &reply;
+    let plan = UploadPlan::new(10_001, 100).expect("a file of 101 chunks");
+    let mut sender = UploadSender::new(plan, Some(*id));
+    let mut sent = 0;
+    if sender.reply(&reply).is_ok() {
+        while let UploadStep::Chunk(_) = sender.step() {
+            sender.sent();
+            sent += 1;
+        }
+        let (chunks, bytes) = sender.resumed();
+        assert!(
+            sent == 0 || sent + chunks == 101,
+            "each chunk is there or sent"
+        );
+        assert!(bytes <= 10_001);
     }
 }
 

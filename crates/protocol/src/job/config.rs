@@ -75,6 +75,8 @@ pub struct JobConfig {
     pub ack_window: u64,
     /// Bounds of the upload.
     pub upload: UploadLimits,
+    /// Both ends agreed on uploads that are announced, resumed and verified. One that is not announced is taken as ever.
+    pub verified_uploads: bool,
     /// Time limits.
     pub limits: JobLimits,
 }
@@ -89,6 +91,7 @@ impl JobConfig {
             data_output: DataOutput::None,
             ack_window: DEFAULT_ACK_WINDOW,
             upload: UploadLimits::default(),
+            verified_uploads: false,
             limits: JobLimits::default(),
         }
     }
@@ -119,6 +122,13 @@ impl JobConfig {
     #[must_use]
     pub fn with_upload_limits(mut self, upload: UploadLimits) -> Self {
         self.upload = upload;
+        self
+    }
+
+    /// Sets whether both ends agreed on announced uploads.
+    #[must_use]
+    pub fn with_verified_uploads(mut self, agreed: bool) -> Self {
+        self.verified_uploads = agreed;
         self
     }
 

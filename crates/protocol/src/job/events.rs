@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::job::{Completion, JobEnd, JobWarning};
 use crate::output::{DataOutput, StreamOutput};
-use crate::upload::UploadWrite;
+use crate::upload::{ChunkSet, UploadId, UploadPlan, UploadWrite};
 
 /// What happened. Channels are named by whatever number the transport uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,15 @@ pub enum JobInput {
         /// Its bytes.
         data: Bytes,
     },
+    /// The announced upload is open and these chunks of it are on disk.
+    UploadOpened {
+        /// Its chunks.
+        have: ChunkSet,
+    },
+    /// The file is being hashed and that goes on; puts off the stall.
+    UploadHashing,
+    /// The file was hashed: whether it is what its sender said.
+    UploadVerified(bool),
     /// A frame came on the client's track. Only the first one matters; repeating it costs nothing.
     TrackFrame,
     /// The source has no more frames, or failed; also for an upload that cannot be written or opened.
@@ -66,8 +75,24 @@ pub enum JobOutput {
         /// The bytes.
         data: Bytes,
     },
+    /// Send this text on the results channel.
+    SendText(String),
     /// Write a part of the uploaded file.
     Write(UploadWrite),
+    /// Find what is there of this upload, of equal size and chunk size only, and report [`JobInput::UploadOpened`]. Comes at
+    /// most once, before any write, and only when both ends agreed on it.
+    OpenUpload {
+        /// Its name.
+        id: UploadId,
+        /// How it is cut.
+        plan: UploadPlan,
+    },
+    /// Every byte was handed out: compare the file with this, report [`JobInput::UploadVerified`], and meanwhile
+    /// [`JobInput::UploadHashing`] if it takes long. Comes at most once.
+    VerifyUpload {
+        /// SHA-256 the file must have.
+        sha256: [u8; 32],
+    },
     /// The source may be opened and the processing loop started; for an upload, after the writes before this are done.
     /// Comes once.
     Start,
@@ -95,6 +120,8 @@ pub enum JobPhase {
     AwaitingUpload,
     /// The file is coming.
     Uploading,
+    /// The file is whole and compared with what its sender said.
+    Verifying,
     /// Waiting for the first frame of the client's track.
     AwaitingFrame,
     /// Frames are taken.

@@ -4,31 +4,31 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use crate::FrameId;
 use crate::ack::AckWindow;
 use crate::job::channels::{Channels, Role};
 use crate::job::processing::Processing;
+use crate::job::upload::Announced;
 use crate::job::{
     Completion, Gate, JobConfig, JobEnd, JobInput, JobOutput, JobPhase, JobSource, JobWarning,
     OutputModes,
 };
 use crate::message::ControlMessage;
 use crate::output::{DataOutput, StreamChange};
-use crate::upload::{UploadAction, UploadReceiver};
+use crate::upload::UploadReceiver;
 
 /// One job; see the [module](crate::job).
 #[derive(Debug)]
 pub struct Job {
-    config: JobConfig,
-    phase: JobPhase,
+    pub(super) config: JobConfig,
+    pub(super) phase: JobPhase,
     /// Limit of the current phase.
     deadline: Option<Instant>,
     processing_deadline: Option<Instant>,
     vanished_at: Option<Instant>,
     channels: Channels,
-    upload: UploadReceiver,
+    pub(super) upload: UploadReceiver,
+    pub(super) announced: Option<Announced>,
     /// The client's track has delivered a frame.
     track: bool,
     processing: Processing,
@@ -36,7 +36,7 @@ pub struct Job {
     end: Option<JobEnd>,
     /// Whether the client still listens.
     reachable: bool,
-    out: VecDeque<JobOutput>,
+    pub(super) out: VecDeque<JobOutput>,
 }
 
 impl Job {
@@ -53,6 +53,7 @@ impl Job {
             vanished_at: None,
             channels: Channels::default(),
             upload: UploadReceiver::new(config.upload),
+            announced: None,
             track: false,
             processing: Processing::new(AckWindow::new(config.batch, config.ack_window)),
             modes: OutputModes {
@@ -79,10 +80,14 @@ impl Job {
                 }
             }
             JobInput::Message { channel, data } => match self.channels.role(channel) {
+                Role::Results if self.upload_message(now, &data) => {}
                 Role::Results => self.control(&data),
                 Role::Upload => self.upload(now, channel, data),
                 Role::Ignored => {}
             },
+            JobInput::UploadOpened { have } => self.upload_opened(now, have),
+            JobInput::UploadHashing => self.upload_hashing(now),
+            JobInput::UploadVerified(verified) => self.upload_verified(now, verified),
             JobInput::TrackFrame => self.track_frame(now),
             JobInput::SourceEnded { error } => match error {
                 None => self.stop(now, JobEnd::Done),
@@ -108,6 +113,7 @@ impl Job {
             JobPhase::Offered
             | JobPhase::AwaitingUpload
             | JobPhase::Uploading
+            | JobPhase::Verifying
             | JobPhase::AwaitingFrame
             | JobPhase::Processing => Gate::Wait,
             _ => Gate::Stop,
@@ -214,7 +220,7 @@ impl Job {
         }
     }
 
-    fn start(&mut self, now: Instant) {
+    pub(super) fn start(&mut self, now: Instant) {
         self.enter(now, JobPhase::Processing, None);
         self.out.push_back(JobOutput::Start);
         self.out.push_back(JobOutput::GateChanged);
@@ -252,58 +258,17 @@ impl Job {
         }
     }
 
-    fn upload(&mut self, now: Instant, channel: u64, data: Bytes) {
-        let result = self.upload.handle(data);
-        if let JobPhase::AwaitingUpload | JobPhase::Uploading = self.phase {
-            let known = self.upload.total_chunks().is_some();
-            let phase = if known {
-                JobPhase::Uploading
-            } else {
-                JobPhase::AwaitingUpload
-            };
-            self.enter(now, phase, Some(self.config.limits.upload_stall));
-        }
-        match result {
-            Ok(UploadAction::Echo(data)) => self.out.push_back(JobOutput::Echo { channel, data }),
-            Ok(UploadAction::Store {
-                write,
-                held,
-                complete,
-            }) if self.takes_upload() => {
-                self.out.push_back(JobOutput::Write(write));
-                self.out.extend(held.map(JobOutput::Write));
-                if complete.is_some() && self.phase != JobPhase::Offered {
-                    self.start(now);
-                }
-            }
-            Ok(_) => {}
-            Err(error) if error.is_fatal() && self.takes_upload() => {
-                self.stop(now, JobEnd::SourceFailed(error.to_string()));
-            }
-            Err(error) => self.warn(JobWarning::Upload(error)),
-        }
-    }
-
-    /// Channels may open in any order, so that chunks can come while the results channel is still missing.
-    fn takes_upload(&self) -> bool {
-        let early = matches!(
-            self.phase,
-            JobPhase::Offered | JobPhase::AwaitingUpload | JobPhase::Uploading
-        );
-        early && self.config.source == JobSource::Upload
-    }
-
-    fn warn(&mut self, warning: JobWarning) {
+    pub(super) fn warn(&mut self, warning: JobWarning) {
         self.out.push_back(JobOutput::Warning(warning));
     }
 
-    fn enter(&mut self, now: Instant, phase: JobPhase, limit: Option<Duration>) {
+    pub(super) fn enter(&mut self, now: Instant, phase: JobPhase, limit: Option<Duration>) {
         self.phase = phase;
         self.deadline = limit.and_then(|limit| now.checked_add(limit));
     }
 
     /// Begins the end: no further frame; the frame in progress is waited for. The first reason counts.
-    fn stop(&mut self, now: Instant, end: JobEnd) {
+    pub(super) fn stop(&mut self, now: Instant, end: JobEnd) {
         if self.end.is_some() {
             return;
         }
@@ -323,7 +288,7 @@ impl Job {
         let termination_reason = (self.end == Some(JobEnd::TimedOut)).then_some("timeout_reached");
         let errors = match &self.end {
             Some(JobEnd::SourceFailed(error)) => vec![error.clone()],
-            Some(end @ JobEnd::Shutdown) => vec![end.to_string()],
+            Some(end @ (JobEnd::Shutdown | JobEnd::UploadMismatch)) => vec![end.to_string()],
             _ => Vec::new(),
         };
         self.enter(now, JobPhase::Completing, Some(self.config.limits.drain));
@@ -371,11 +336,8 @@ impl Job {
                 self.reachable = false;
                 self.stop(now, JobEnd::NeverConnected(limits.connect));
             }
-            JobPhase::AwaitingUpload | JobPhase::Uploading => {
-                let error = format!(
-                    "no upload message for {:?} before the file was complete",
-                    limits.upload_stall
-                );
+            JobPhase::AwaitingUpload | JobPhase::Uploading | JobPhase::Verifying => {
+                let error = self.upload_stalled();
                 self.stop(now, JobEnd::SourceFailed(error));
             }
             JobPhase::AwaitingFrame => {

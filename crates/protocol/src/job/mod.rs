@@ -27,6 +27,9 @@
 //!     while let Some(output) = job.poll() {
 //!         match output {
 //!             JobOutput::Echo { .. } => {}                    // send it back on that channel
+//!             JobOutput::SendText(_) => {}                    // send it on the results channel
+//!             JobOutput::OpenUpload { .. } => {}              // find what is there of it, then `JobInput::UploadOpened`
+//!             JobOutput::VerifyUpload { .. } => {}            // hash the file elsewhere, then `JobInput::UploadVerified`
 //!             JobOutput::Write(write) => file[write.offset as usize..].copy_from_slice(&write.data),
 //!             JobOutput::Start => {}                          // open the file, start the processing loop
 //!             JobOutput::GateChanged => {}                    // wake the processing loop if it waits
@@ -64,6 +67,7 @@ mod events;
 mod machine;
 mod outcome;
 mod processing;
+mod upload;
 
 pub use channels::{RESULTS_LABEL, Role, UPLOAD_LABEL};
 pub use config::{JobConfig, JobLimits, JobSource};

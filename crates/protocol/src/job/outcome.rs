@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::FrameId;
 use crate::message::{ControlError, VideoMetadata, completion_message};
-use crate::upload::ReceiveError;
+use crate::upload::{ReceiveError, UploadMessageError};
 
 /// What the completion message says. The worker adds the time and sends it uncompressed, in chunks as any message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub enum JobEnd {
     Done,
     /// The source or the upload failed; the client was told.
     SourceFailed(String),
+    /// The uploaded file is not the one its sender has; the client was told.
+    UploadMismatch,
     /// `processing_timeout` passed; the client was told.
     TimedOut,
     /// The client hung up early.
@@ -67,6 +69,9 @@ impl fmt::Display for JobEnd {
         match self {
             JobEnd::Done => f.write_str("done"),
             JobEnd::SourceFailed(error) => write!(f, "the source failed: {error}"),
+            JobEnd::UploadMismatch => f.write_str(
+                "the upload is damaged: its sha256 is not the one its sender named; upload it again",
+            ),
             JobEnd::TimedOut => f.write_str("the processing timeout was reached"),
             JobEnd::PeerLeft => f.write_str("the client ended the connection"),
             JobEnd::PeerVanished(silence) => {
@@ -92,6 +97,10 @@ pub enum JobWarning {
     NoVideoTrack,
     /// An upload message was dropped.
     Upload(ReceiveError),
+    /// A message about an upload was dropped.
+    UploadMessage(UploadMessageError),
+    /// A chunk or message of an upload came when it makes no sense, and was dropped.
+    UploadOutOfTurn,
     /// A channel without a role was opened.
     IgnoredChannel(String),
 }
@@ -105,6 +114,12 @@ impl fmt::Display for JobWarning {
                 f.write_str("stream_output was changed in a session without video")
             }
             JobWarning::Upload(error) => write!(f, "dropped an upload message: {error}"),
+            JobWarning::UploadMessage(error) => {
+                write!(f, "dropped a message about an upload: {error}")
+            }
+            JobWarning::UploadOutOfTurn => {
+                f.write_str("dropped a part of an upload that came out of turn")
+            }
             JobWarning::IgnoredChannel(label) => write!(f, "ignored the data channel {label:?}"),
         }
     }

@@ -17,8 +17,12 @@ pub struct StepLimits {
     pub connecting: Duration,
     /// Data channels; default 30 s.
     pub opening: Duration,
+    /// What the worker has of the file; default 15 s.
+    pub announcing: Duration,
     /// Longest time without upload progress; default 60 s.
     pub uploading: Duration,
+    /// The worker's word that the file is right, once it was sent; default 60 s.
+    pub verifying: Duration,
     /// First result or frame after the file, or the first frame of our own track, was sent, or after the connection (`WEBRTC_INITIAL_FRAME_TIMEOUT`); default 90 s.
     pub first_result: Duration,
 }
@@ -30,7 +34,9 @@ impl Default for StepLimits {
             signalling: Duration::from_secs(90),
             connecting: Duration::from_secs(30),
             opening: Duration::from_secs(30),
+            announcing: Duration::from_secs(15),
             uploading: Duration::from_secs(60),
+            verifying: Duration::from_secs(60),
             first_result: Duration::from_secs(90),
         }
     }
@@ -45,7 +51,9 @@ impl StepLimits {
             Step::Signalling => self.signalling = limit,
             Step::Connecting => self.connecting = limit,
             Step::Opening => self.opening = limit,
+            Step::Announcing => self.announcing = limit,
             Step::Uploading => self.uploading = limit,
+            Step::Verifying => self.verifying = limit,
             Step::FirstResult => self.first_result = limit,
             Step::Sending | Step::Streaming => {}
         }
@@ -59,7 +67,9 @@ impl StepLimits {
             Step::Signalling => Some(self.signalling),
             Step::Connecting => Some(self.connecting),
             Step::Opening => Some(self.opening),
+            Step::Announcing => Some(self.announcing),
             Step::Uploading => Some(self.uploading),
+            Step::Verifying => Some(self.verifying),
             Step::FirstResult => Some(self.first_result),
             Step::Sending | Step::Streaming => None,
         }

@@ -16,8 +16,12 @@ pub enum Step {
     Connecting,
     /// The data channels.
     Opening,
+    /// What the worker has of the file already; only between two ends of ours.
+    Announcing,
     /// The file going up.
     Uploading,
+    /// The worker's word that the file is right; only between two ends of ours.
+    Verifying,
     /// The first frame of our own source; no limit of its own, since the user may push it at any time.
     Sending,
     /// The first result.
@@ -33,7 +37,9 @@ impl fmt::Display for Step {
             Step::Signalling => "waiting for the worker's answer",
             Step::Connecting => "connecting to the worker",
             Step::Opening => "opening the data channels",
+            Step::Announcing => "asking the worker what it has of the file",
             Step::Uploading => "uploading the file",
+            Step::Verifying => "waiting for the worker to verify the file",
             Step::Sending => "waiting for the first frame to send",
             Step::FirstResult => "waiting for the first result",
             Step::Streaming => "receiving results",

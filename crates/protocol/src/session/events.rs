@@ -25,9 +25,13 @@ pub enum Input {
     ResultsOpen,
     /// `video_upload` is open.
     UploadOpen,
-    /// Bytes of the upload went out.
+    /// The worker was asked what it has of the file.
+    UploadAnnounced,
+    /// Bytes of the upload went out, or the worker said what it has.
     UploadProgress,
-    /// The last chunk was handed to the channel.
+    /// The last chunk was handed to the channel, and the worker asked whether the file is right.
+    UploadSent,
+    /// The upload is over: the worker has the file as far as can be known.
     UploadDone,
     /// A frame of our own source went out on the track. Only the first one matters; repeating it costs nothing.
     FrameSent,

@@ -88,10 +88,17 @@ impl Session {
                 self.upload_open = true;
                 self.channels_changed(now);
             }
-            Input::UploadProgress if self.step == Some(Step::Uploading) => {
-                self.enter(now, Step::Uploading)
+            Input::UploadAnnounced => self.advance(now, Step::Uploading, Step::Announcing),
+            Input::UploadProgress
+                if matches!(self.step, Some(Step::Announcing | Step::Uploading)) =>
+            {
+                self.enter(now, Step::Uploading);
             }
-            Input::UploadDone => self.advance(now, Step::Uploading, Step::FirstResult),
+            Input::UploadSent => self.advance(now, Step::Uploading, Step::Verifying),
+            Input::UploadDone => {
+                self.advance(now, Step::Uploading, Step::FirstResult);
+                self.advance(now, Step::Verifying, Step::FirstResult);
+            }
             Input::FrameSent => self.advance(now, Step::Sending, Step::FirstResult),
             Input::SourceEnded { error } => self.source_ended(now, error),
             Input::Drained => self.drain.iter_mut().for_each(|drain| drain.done(now)),

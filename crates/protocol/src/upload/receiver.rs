@@ -1,7 +1,9 @@
 //! The receiver's half of an upload: decides for each message where its bytes go, and when the file is whole.
 //! It holds no file and at most one chunk; the caller writes.
 
-use crate::upload::{ReceiveError, UPLOAD_HEADER_LEN, UploadLimits};
+use crate::upload::{
+    ChunkRanges, ChunkSet, ReceiveError, UPLOAD_HEADER_LEN, UploadLimits, UploadPlan,
+};
 use bytes::Bytes;
 
 /// Bytes to be written at an offset. Every byte of the file is handed out exactly once.
@@ -43,8 +45,9 @@ pub struct UploadReceiver {
     limits: UploadLimits,
     total: Option<u32>,
     chunk_size: Option<usize>,
-    seen: Vec<u64>,
-    received: u32,
+    /// Size of the file, when it was announced.
+    announced: Option<u64>,
+    seen: ChunkSet,
     bytes: u64,
     held: Option<Bytes>,
 }
@@ -56,11 +59,43 @@ impl UploadReceiver {
             limits,
             total: None,
             chunk_size: None,
-            seen: Vec::new(),
-            received: 0,
+            announced: None,
+            seen: ChunkSet::new(),
             bytes: 0,
             held: None,
         }
+    }
+
+    /// Goes on with an announced file of which these chunks are there; chunks beyond its end are not counted. Refuses a file
+    /// over the limits, before a byte of it is sent.
+    pub fn resume(
+        limits: UploadLimits,
+        plan: &UploadPlan,
+        mut have: ChunkSet,
+    ) -> Result<Self, ReceiveError> {
+        let (bytes, total) = (plan.file_size(), plan.total_chunks());
+        if bytes > limits.max_bytes {
+            let limit = limits.max_bytes;
+            return Err(ReceiveError::TooLarge { bytes, limit });
+        }
+        if total > limits.max_chunks {
+            let limit = limits.max_chunks;
+            return Err(ReceiveError::TooManyChunks { total, limit });
+        }
+        have.truncate(total);
+        let whole = u64::from(have.count()) * plan.chunk_size() as u64;
+        let last = plan.range(total - 1).map_or(0, |(_, len)| len);
+        let short = plan.chunk_size() - last;
+        let short = if have.has(total - 1) { short as u64 } else { 0 };
+        Ok(UploadReceiver {
+            limits,
+            total: Some(total),
+            chunk_size: Some(plan.chunk_size()),
+            announced: Some(bytes),
+            seen: have,
+            bytes: whole - short,
+            held: None,
+        })
     }
 
     /// Takes one message of the channel.
@@ -78,12 +113,12 @@ impl UploadReceiver {
         let total = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         let data = message.slice(UPLOAD_HEADER_LEN..);
         self.check_numbers(index, total)?;
-        if self.has(index) {
+        if self.seen.has(index) {
             return Ok(UploadAction::Duplicate);
         }
         self.check_size(index, total, data.len())?;
         self.total = Some(total);
-        self.mark(index);
+        self.seen.insert(index);
         if index + 1 < total {
             self.chunk_size = Some(data.len());
         }
@@ -98,7 +133,7 @@ impl UploadReceiver {
 
     /// Whether every byte of the file was handed out.
     pub fn is_complete(&self) -> bool {
-        self.total == Some(self.received)
+        self.total == Some(self.seen.count())
     }
 
     /// Chunks the file consists of, once known.
@@ -108,7 +143,12 @@ impl UploadReceiver {
 
     /// Distinct chunks received.
     pub fn received_chunks(&self) -> u32 {
-        self.received
+        self.seen.count()
+    }
+
+    /// The chunks received, as told to a sender.
+    pub fn ranges(&self) -> ChunkRanges {
+        self.seen.ranges()
     }
 
     /// Bytes of the file handed out for writing.
@@ -118,7 +158,7 @@ impl UploadReceiver {
 
     /// Bytes of the bitmap of received chunks, for statistics.
     pub fn bitmap_bytes(&self) -> usize {
-        self.seen.len() * size_of::<u64>()
+        self.seen.bitmap_bytes()
     }
 
     fn check_numbers(&self, index: u32, total: u32) -> Result<(), ReceiveError> {
@@ -141,9 +181,13 @@ impl UploadReceiver {
         let last = index + 1 == total;
         let expected = self.chunk_size.unwrap_or(0);
         let held = self.held.as_ref().map_or(0, Bytes::len);
+        let size_of_last = |file: u64| file - u64::from(total - 1) * expected as u64;
         let fits = match self.chunk_size {
             _ if got == 0 => false,
-            Some(size) if last => got <= size,
+            Some(size) if last => match self.announced {
+                Some(file) => got as u64 == size_of_last(file),
+                None => got <= size,
+            },
             Some(size) => got == size,
             None => last || held <= got,
         };
@@ -178,28 +222,11 @@ impl UploadReceiver {
             data,
         });
         self.bytes += (write.data.len() + held.as_ref().map_or(0, |h| h.data.len())) as u64;
-        let complete = (self.received == total).then_some(self.bytes);
+        let complete = self.is_complete().then_some(self.bytes);
         UploadAction::Store {
             write,
             held,
             complete,
-        }
-    }
-
-    fn has(&self, index: u32) -> bool {
-        self.seen
-            .get(index as usize / 64)
-            .is_some_and(|word| word >> (index % 64) & 1 == 1)
-    }
-
-    fn mark(&mut self, index: u32) {
-        let at = index as usize / 64;
-        if self.seen.len() <= at {
-            self.seen.resize(at + 1, 0);
-        }
-        if let Some(word) = self.seen.get_mut(at) {
-            *word |= 1 << (index % 64);
-            self.received += 1;
         }
     }
 }
@@ -349,5 +376,54 @@ mod tests {
                 .is_ok()
         );
         assert_eq!(r.bitmap_bytes(), 512 * 1024);
+    }
+
+    #[test]
+    fn an_announced_file_goes_on_where_it_stopped_and_knows_its_size() {
+        let plan = UploadPlan::new(7, 3).unwrap();
+        let mut have = ChunkSet::new();
+        have.insert(0);
+        have.insert(9);
+        let resume = |have| UploadReceiver::resume(UploadLimits::new(7), &plan, have).unwrap();
+        let mut r = resume(have.clone());
+        assert_eq!((r.received_chunks(), r.received_bytes()), (1, 3));
+        assert_eq!(r.ranges().as_slice(), [(0, 1)]);
+        assert_eq!(r.handle(chunk(0, 3, b"abc")), Ok(UploadAction::Duplicate));
+        let short = ReceiveError::ChunkSize {
+            index: 2,
+            expected: 3,
+            got: 2,
+        };
+        assert_eq!(r.handle(chunk(2, 3, b"zz")), Err(short));
+        assert!(matches!(
+            r.handle(chunk(2, 3, b"z")),
+            Ok(UploadAction::Store { complete: None, .. })
+        ));
+        assert!(matches!(
+            r.handle(chunk(1, 3, b"def")),
+            Ok(UploadAction::Store {
+                complete: Some(7),
+                ..
+            })
+        ));
+        have.insert(1);
+        have.insert(2);
+        let whole = resume(have);
+        assert!(whole.is_complete());
+        assert_eq!(whole.received_bytes(), 7);
+    }
+
+    #[test]
+    fn an_announced_file_over_the_limits_is_refused_before_its_first_byte() {
+        let plan = UploadPlan::new(7, 3).unwrap();
+        let resume = |limits| UploadReceiver::resume(limits, &plan, ChunkSet::new());
+        assert!(matches!(
+            resume(UploadLimits::new(6)),
+            Err(ReceiveError::TooLarge { bytes: 7, limit: 6 })
+        ));
+        assert!(matches!(
+            resume(UploadLimits::new(7).with_max_chunks(2)),
+            Err(ReceiveError::TooManyChunks { total: 3, limit: 2 })
+        ));
     }
 }
