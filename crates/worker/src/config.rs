@@ -8,6 +8,7 @@ use std::time::Duration;
 use framewire_transport::BitrateLimits;
 
 use crate::env::WorkerEnv;
+use crate::processor::{Processor, ProcessorFactory};
 
 /// Options of a worker. Start from [`WorkerConfig::default`] (what `framewire serve` does without options) or
 /// [`WorkerConfig::embedded`], then set fields.
@@ -44,6 +45,8 @@ pub struct WorkerConfig {
     pub reconnect: Reconnect,
     /// Bit rates the encoder of a track is steered between, and what original clients are asked to send.
     pub video_bitrate: BitrateLimits,
+    /// A function in the place of every workflow; [`WorkerConfig::with_processor`] sets it.
+    pub(crate) processor: Option<ProcessorFactory>,
     /// The environment's values.
     pub env: WorkerEnv,
     /// Deadlines and bounds that have no option.
@@ -69,6 +72,7 @@ impl Default for WorkerConfig {
             deny_private_sources: false,
             reconnect: Reconnect::default(),
             video_bitrate: BitrateLimits::default(),
+            processor: None,
             env: WorkerEnv::default(),
             limits: Limits::default(),
         }
@@ -87,6 +91,33 @@ impl WorkerConfig {
             env,
             ..WorkerConfig::default()
         }
+    }
+
+    /// Every session runs a processor made by `make` instead of a workflow, whatever specification its request names: an
+    /// inline workflow, one by id, a model. `make` runs on the session's workflow thread, once a session, when its first frame
+    /// is there.
+    ///
+    /// ```
+    /// use framewire_worker::workflow::FrameMetadata;
+    /// use framewire_worker::{ProcessedValue, WorkerConfig};
+    ///
+    /// let config = WorkerConfig::embedded().with_processor(|| {
+    ///     let mut seen = 0;
+    ///     Box::new(move |frame: &framewire_media::Frame, metadata: &FrameMetadata| {
+    ///         seen += 1;
+    ///         let number = ProcessedValue::Json(metadata.frame_number.into());
+    ///         let picture = ProcessedValue::Image(frame.clone());
+    ///         Ok(vec![("number".into(), number), ("image".into(), picture)])
+    ///     })
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_processor(
+        mut self,
+        make: impl Fn() -> Box<dyn Processor> + Send + Sync + 'static,
+    ) -> WorkerConfig {
+        self.processor = Some(ProcessorFactory::new(make));
+        self
     }
 }
 

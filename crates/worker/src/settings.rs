@@ -21,8 +21,9 @@ use crate::config::WorkerConfig;
 use crate::http::errors::ApiError;
 use crate::http::sdp_needs::{SdpNeeds, VideoRoles};
 use crate::library::WorkflowLibrary;
-use crate::session::{Plan, SendRules, SourceKind, VideoOut};
+use crate::session::{Plan, SendRules, SourceKind, VideoOut, WorkPlan};
 use crate::sources::PullSpec;
+use crate::worker::App;
 use crate::workflow::{RunnerOptions, Workflow};
 
 /// What a request comes to under the worker's options.
@@ -197,7 +198,7 @@ impl Settings {
         &self,
         config: &WorkerConfig,
         request: &WorkerRequest,
-        workflow: Workflow,
+        work: WorkPlan,
         video: Option<VideoOut>,
         pool: FramePool,
     ) -> Plan {
@@ -208,7 +209,7 @@ impl Settings {
             video_metadata_input_name: wanted.video_metadata_input_name.clone(),
         };
         Plan {
-            workflow,
+            work,
             options,
             realtime: self.realtime,
             declared_fps: request.declared_fps.filter(|fps| *fps > 0.0),
@@ -245,8 +246,25 @@ fn own_agreement() -> Agreement {
     Agreement::new([Feature::Ledger])
 }
 
+/// What is done with the frames: the worker's own function whatever the request names, else the request's workflow, whose
+/// names are checked.
+pub(crate) fn work(
+    app: &App,
+    request: &WorkerRequest,
+    has_key: bool,
+) -> Result<WorkPlan, ApiError> {
+    if let Some(make) = &app.config.processor {
+        return Ok(WorkPlan::Function(make.clone()));
+    }
+    let definition = definition(&app.library, request, has_key)?;
+    let workflow =
+        Workflow::compile(&definition, &app.models).map_err(|error| ApiError::from(&error))?;
+    check_names(&workflow, request)?;
+    Ok(WorkPlan::Workflow(workflow))
+}
+
 /// The definition to compile: inline, or from the worker's folder.
-pub(crate) fn definition(
+fn definition(
     library: &WorkflowLibrary,
     request: &WorkerRequest,
     has_key: bool,
@@ -270,7 +288,7 @@ pub(crate) fn definition(
 }
 
 /// Checks output and input names against the compiled workflow, inline or by id.
-pub(crate) fn check_names(workflow: &Workflow, request: &WorkerRequest) -> Result<(), ApiError> {
+fn check_names(workflow: &Workflow, request: &WorkerRequest) -> Result<(), ApiError> {
     let known: Vec<String> = workflow.output_names().map(str::to_owned).collect();
     validate_outputs(
         request.stream_output.as_deref(),

@@ -20,7 +20,6 @@ use crate::session::{self, Session, SessionParts, Source};
 use crate::settings::{self, Settings};
 use crate::sources::{Pulled, Stop};
 use crate::worker::App;
-use crate::workflow::Workflow;
 
 /// Answers once the session exists, or says why it does not.
 pub(crate) async fn initialise(
@@ -72,10 +71,7 @@ fn begin(
 ) -> Result<Value, ApiError> {
     let offer = &request.webrtc_offer.sdp;
     let mut roles = settings.roles(offer)?;
-    let definition = settings::definition(&app.library, request, settings.has_key)?;
-    let workflow =
-        Workflow::compile(&definition, &app.models).map_err(|error| ApiError::from(&error))?;
-    settings::check_names(&workflow, request)?;
+    let work = settings::work(app, request, settings.has_key)?;
     let pool = session::frame_pool();
     // Before the answer: a source that cannot be opened is this request's error, not a session that ends at once.
     let pulled = match &settings.pull {
@@ -108,7 +104,7 @@ fn begin(
         place,
         peer,
         job: settings.job(&app.config, now, source.kind(), roles.stream),
-        plan: settings.plan(&app.config, request, workflow, tracks.out, pool),
+        plan: settings.plan(&app.config, request, work, tracks.out, pool),
         source,
         metrics: app.metrics.clone(),
         flush: app.config.limits.completion_drain,

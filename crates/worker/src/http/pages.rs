@@ -60,6 +60,7 @@ pub(crate) async fn info(State(app): State<Arc<App>>) -> Response {
             "max_body_bytes": config.limits.max_body_bytes,
             "default_processing_timeout": config.env.default_processing_timeout.as_secs(),
         },
+        "processor": config.processor.is_some(),
         "sources": SourceKind::ALL.map(SourceKind::as_str),
         "api_key_required": !app.keys.is_open(),
     });

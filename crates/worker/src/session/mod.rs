@@ -18,8 +18,10 @@ mod source;
 mod stage;
 mod stream;
 mod track;
+mod work;
 
 pub(crate) use driver::{Session, SessionParts};
 pub(crate) use pipeline::{Plan, VideoOut, frame_pool};
 pub(crate) use send::SendRules;
 pub(crate) use source::{Source, SourceKind};
+pub(crate) use work::WorkPlan;

@@ -22,10 +22,11 @@ use super::source::{RtpClock, Source, SourceFrame};
 use super::stage::{EarlyEnd, SEND, stage};
 use super::stream::Streamer;
 use super::track::TrackDecode;
+use super::work::WorkPlan;
 use crate::config::Reconnect;
 use crate::metrics::{Counter, Metrics};
 use crate::sources::Stop;
-use crate::workflow::{Runner, RunnerOptions, Serializer, Workflow};
+use crate::workflow::{RunnerOptions, Serializer};
 
 /// Decoded frames that may wait in batch processing. A 720p one is 1.4 MB, and more than a few only cost memory: decoding is
 /// the fastest stage.
@@ -47,7 +48,7 @@ const LIVE_BYTES: usize = 512 << 20;
 
 /// What a pipeline is made of.
 pub(crate) struct Plan {
-    pub(crate) workflow: Workflow,
+    pub(crate) work: WorkPlan,
     pub(crate) options: RunnerOptions,
     pub(crate) realtime: bool,
     pub(crate) declared_fps: Option<f64>,
@@ -267,7 +268,8 @@ impl Parts<'_> {
                 streamer: Streamer::default(),
             }),
             control: self.shared.control.clone(),
-            runner: Runner::new(plan.workflow, plan.options, self.pool.clone()),
+            parameters: Arc::new(plan.options.parameters.clone()),
+            work: plan.work.ready(plan.options, self.pool.clone()),
             facts: self.facts.clone(),
             counts: self.counts.clone(),
             pool: self.pool.clone(),

@@ -9,6 +9,7 @@ use framewire_media::{FramePool, Timing};
 use framewire_protocol::FrameId;
 use framewire_protocol::ledger::WorkerTimes;
 use framewire_protocol::message::VideoMetadata;
+use serde_json::{Map, Value};
 
 use super::control::Control;
 use super::count::{Counts, DropReason, Stage};
@@ -17,7 +18,8 @@ use super::queue::{Handed, Handoff};
 use super::rate::FrameRate;
 use super::source::{RtpClock, SourceFacts, SourceFrame};
 use super::stream::Streamer;
-use crate::workflow::{FrameMetadata, Outputs, Runner};
+use super::work::Work;
+use crate::workflow::{FrameMetadata, Outputs};
 
 /// A stage that takes no longer than this for a frame works off a burst; a slower one goes on with the newest.
 pub(crate) const KEEPS_UP: Duration = Duration::from_millis(10);
@@ -46,7 +48,9 @@ pub(crate) struct Process {
     /// `None`: no track towards the client.
     pub(crate) picture: Option<Picture>,
     pub(crate) control: Arc<Control>,
-    pub(crate) runner: Runner,
+    pub(crate) work: Work,
+    /// Values of the request, for the work.
+    pub(crate) parameters: Arc<Map<String, Value>>,
     /// Set before the first frame arrives.
     pub(crate) facts: Arc<OnceLock<SourceFacts>>,
     pub(crate) counts: Arc<Counts>,
@@ -118,8 +122,8 @@ impl Process {
         let queue = stamps.waited + started.saturating_duration_since(stamps.ready);
         let context = Arc::new(self.context(id, received_at, measured, facts));
         let mut errors = Vec::new();
-        let outputs = self.runner.run(&source.frame, &context);
-        let outputs = outputs.map_err(|error| errors.push(error.to_string())).ok();
+        let outputs = self.work.run(&source.frame, &context);
+        let outputs = outputs.map_err(|error| errors.push(error)).ok();
         let times = Times {
             rtp_time: source
                 .rtp_time
@@ -208,6 +212,7 @@ impl Process {
         context.measured_fps = measured;
         context.comes_from_video_file = Some(self.from_file);
         context.total_frames = facts.total_frames;
+        context.parameters = Arc::clone(&self.parameters);
         context
     }
 }

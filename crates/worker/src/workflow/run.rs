@@ -82,9 +82,7 @@ impl Runner {
     ) -> Result<Outputs, RunError> {
         let plan = Arc::clone(&self.plan);
         let done = self.run_plan(&plan, frame, metadata);
-        let outputs = done.map(|()| Outputs {
-            items: self.collect(&plan),
-        });
+        let outputs = done.map(|()| Outputs::new(self.collect(&plan)));
         // Pictures must not stay held until the next frame.
         self.slots.fill(Value::Null);
         outputs
@@ -237,6 +235,10 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    pub(crate) fn new(items: Vec<(Arc<str>, Value)>) -> Self {
+        Self { items }
+    }
+
     /// The value of an output; `None` if the workflow does not have it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {

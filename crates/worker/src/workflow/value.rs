@@ -154,6 +154,8 @@ pub struct FrameMetadata {
     pub comes_from_video_file: Option<bool>,
     /// Frames in the file, when it says so.
     pub total_frames: Option<u64>,
+    /// The request's `workflows_parameters`; for processors, and never on the wire.
+    pub parameters: Arc<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl FrameMetadata {
@@ -168,6 +170,7 @@ impl FrameMetadata {
             measured_fps: None,
             comes_from_video_file: None,
             total_frames: None,
+            parameters: Arc::default(),
         }
     }
 }
