@@ -1,0 +1,60 @@
+"""From a Python source to a native one: which need a runner, and what of the request they change.
+
+Not here: running a user's own source (`_custom`).
+"""
+
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+
+from framewire import _core
+from framewire.webrtc import sources
+from framewire.webrtc._peer import PeerConnection
+
+if TYPE_CHECKING:
+    from framewire.webrtc.config import StreamConfig
+
+__all__ = ["custom_source", "is_plain", "overrides"]
+
+_OWN = (
+    sources.WebcamSource,
+    sources.LocalStreamSource,
+    sources.RTSPSource,
+    sources.MJPEGSource,
+    sources.VideoFileSource,
+    sources.ManualSource,
+)
+
+
+def is_plain(source: Any) -> bool:
+    """Whether native code can carry the source alone: one of ours whose coroutines nobody overrode."""
+    kind = type(source)
+    return isinstance(source, sources.NativeSource) and (
+        kind.configure_peer_connection is sources.NativeSource.configure_peer_connection
+        and kind.cleanup is sources.StreamSource.cleanup
+    )
+
+
+def custom_source(
+    connection: PeerConnection,
+) -> Tuple["_core.Source", Optional["_core.Sender"], Optional[sources.StreamSource]]:
+    """The native source for what was configured, where its frames go, and whose request fields are already known."""
+    native = connection._native
+    if native is not None:
+        return native.open_native(), None, native
+    source, sender = _core.Source.custom(connection._track is not None, connection._receives)
+    return source, sender, None
+
+
+def overrides(
+    source: sources.StreamSource, base: Optional[sources.StreamSource], config: "StreamConfig"
+) -> Dict[str, Any]:
+    """The request fields that `source` asks for beyond what native code sends for `base` by itself."""
+    known: Dict[str, Any] = {}
+    for own in _OWN:
+        if isinstance(base, own):
+            if source is base and type(source).get_initialization_params is own.get_initialization_params:
+                return {}
+            known = own.get_initialization_params(base, config)
+            break
+    missing = object()
+    asked = source.get_initialization_params(config)
+    return {name: value for name, value in asked.items() if known.get(name, missing) != value}

@@ -1,0 +1,555 @@
+"""One stream: its life, its handlers, and taking its frames. Thin over the native session.
+
+Not here: protocol, media, waiting (all native), iteration (`_frames`), calling handlers (`_handlers`).
+"""
+
+import concurrent.futures
+import json
+import logging
+import os
+import threading
+import time
+import weakref
+from types import TracebackType
+from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, Union, cast, overload
+
+from framewire import _core, _lifecycle, config
+from framewire.errors import ConfigurationError, ConnectError, SessionClosedError
+from framewire.webrtc._custom import SourceRunner
+from framewire.webrtc._frames import FrameIterator, in_thread, parse_data
+from framewire.webrtc._handlers import Handlers, metadata_from
+from framewire.webrtc._native import custom_source, is_plain, overrides
+from framewire.webrtc._types import Delivery, Gap, SessionState, StreamError, VideoMetadata
+from framewire.webrtc.config import SessionOptions, StreamConfig
+from framewire.webrtc.sources import NativeSource, StreamSource
+
+__all__ = ["Delivery", "FrameIterator", "Gap", "SessionState", "StreamError", "VideoMetadata", "WebRTCSession"]
+
+logger = logging.getLogger("framewire.webrtc.session")
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+CONFIGURE_LIMIT = 90.0
+"""Seconds a user's own source may take to configure itself."""
+
+
+class WebRTCSession:
+    """A stream from a source through a worker and back. Made by `client.webrtc.stream`.
+
+    The constructor connects nothing and starts no thread; the first `run`, `wait`, `start` or step of `video()` does.
+    A session cannot be started again. All methods may be called from any thread, `close` from any handler too.
+
+    Args:
+        api_url: address of the worker.
+        api_key: may be absent.
+        source: where frames come from.
+        image_input_name: name of the workflow's input for frames.
+        workflow_config: `workflow_specification`, or `workflow_id` with `workspace_name`.
+        stream_config: what comes back; read when the session starts.
+        model_mode: handlers get `(frame, data)`, data being the output `predictions_output`.
+        predictions_output: default "predictions".
+        api_key_transport: "legacy", "both" or "header".
+        options: limits and deadlines (not in the original).
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_key: Optional[str],
+        source: StreamSource,
+        image_input_name: str,
+        workflow_config: Dict[str, Any],
+        stream_config: StreamConfig,
+        model_mode: bool = False,
+        predictions_output: Optional[str] = None,
+        api_key_transport: str = "legacy",
+        options: Optional[SessionOptions] = None,
+    ) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._api_key = api_key
+        self._api_key_transport = str(getattr(api_key_transport, "value", api_key_transport))
+        self._source = source
+        self._image_input_name = image_input_name
+        self._workflow_config = workflow_config
+        self._config = stream_config
+        self._model_mode = model_mode
+        self._predictions_output = predictions_output or "predictions"
+        self._options = options or SessionOptions()
+        self._handlers = Handlers()
+        self._pid = os.getpid()
+        # Re-entrant: a signal handler or finalizer may call close() in the middle of a call of the same thread.
+        self._lock = threading.RLock()
+        self._closed = False
+        self._paused = False
+        self._outputs: Dict[str, Optional[List[str]]] = {"stream_output": None, "data_output": None}
+        self._native: Optional[_core.Session] = None
+        self._runner: Optional[SourceRunner] = None
+        self._sender: Optional[_core.Sender] = None
+
+    # Life
+
+    @property
+    def state(self) -> SessionState:
+        """Where the session is in its life."""
+        if self._closed:
+            return SessionState.CLOSED
+        return SessionState.NOT_STARTED if self._native is None and self._runner is None else SessionState.STARTED
+
+    def start(self, timeout: Optional[float] = None) -> None:
+        """Starts the session and returns once worker and session have agreed; blocks until then (not in the original).
+
+        Frames then gather up to the queue's bound until somebody takes them. Calling it again does nothing.
+
+        Raises:
+            TimeoutError: not within `timeout` seconds; the start goes on.
+            RuntimeError: the start failed (`framewire.errors` has the kinds), or the session is closed.
+        """
+        self._start(_deadline(timeout), timeout)
+
+    def close(self) -> None:
+        """Ends the session and releases everything; at most about 2 s. Does nothing when it has been done before.
+
+        From another thread it interrupts a start in progress. Two callers both wait for the one cleanup; a data or error
+        handler does not wait, since it runs on a thread that has to end.
+
+        Raises:
+            Exception: what the source's own `cleanup` raised; everything else has been released by then.
+        """
+        self._closed = True
+        if os.getpid() != self._pid:
+            return
+        _lifecycle.forget(self)
+        with self._lock:
+            native, runner = self._native, self._runner
+        try:
+            if native is not None:
+                native.close()
+        finally:
+            if runner is not None:
+                _close_runner(runner)
+
+    def stop(self) -> None:
+        """The same as `close`."""
+        self.close()
+
+    async def aclose(self) -> None:
+        """`close` for asyncio: the event loop goes on meanwhile."""
+        await in_thread(self.close)
+
+    def __enter__(self) -> "WebRTCSession":
+        return self
+
+    def __exit__(
+        self, exc_type: Optional[Type[BaseException]], exc_val: Optional[BaseException], exc_tb: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> "WebRTCSession":
+        return self
+
+    async def __aexit__(
+        self, exc_type: Optional[Type[BaseException]], exc_val: Optional[BaseException], exc_tb: Optional[TracebackType]
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        try:
+            if self.state is SessionState.STARTED and os.getpid() == self._pid:
+                logger.warning("a session was dropped without close(); closing it now")
+                self.close()
+        except Exception:
+            # A finalizer has nobody to tell, and the interpreter may be half gone.
+            return
+
+    # Taking frames
+
+    def run(self) -> None:
+        """Calls the frame handlers for every frame, in this thread, until the stream ends or the session is closed.
+
+        Closes the session on every way out. What a handler raises is logged and counted, and the next frame comes;
+        interrupts such as Ctrl-C end the run and are raised.
+
+        Raises:
+            RuntimeError: the session failed (`framewire.errors` has the kinds), or is closed.
+        """
+        with self:
+            cursor = self._open(True, None)
+            try:
+                while not self._closed:
+                    item = cursor.next()
+                    if item is None:
+                        break
+                    frame, metadata, data, _pairing, _age = item
+                    if self._model_mode:
+                        self._handlers.call_frame_with_data(frame, parse_data(data), metadata_from(metadata))
+                    else:
+                        self._handlers.call_frame(frame, metadata_from(metadata))
+                    # Its buffer can be used again while the next one is waited for.
+                    item = frame = None
+            finally:
+                cursor.close()
+        self._raise_interrupt()
+
+    def video(self) -> FrameIterator:
+        """The frames, for `for` or `async for`; see `FrameIterator`. Starts the session at the first step, never closes it."""
+        return FrameIterator(self)
+
+    def wait(self, timeout: Optional[float] = None) -> None:
+        """Waits for the end of the stream and discards its frames; pictures are not even decoded to arrays.
+
+        Returns too when the session is closed meanwhile. Does not close it.
+
+        Args:
+            timeout: seconds for the whole call, the start included; None has no limit.
+
+        Raises:
+            TimeoutError: the stream did not end in time; it goes on.
+            RuntimeError: the session failed (`framewire.errors` has the kinds), or is closed.
+        """
+        deadline = _deadline(timeout)
+        cursor = self._open(False, deadline, timeout)
+        try:
+            while cursor.next(_remaining(deadline)) is not None:
+                pass
+        except TimeoutError:
+            raise TimeoutError(f"the stream did not end within {timeout} s") from None
+        finally:
+            cursor.close()
+        self._raise_interrupt()
+
+    # Handlers
+
+    def on_frame(self, callback: Handler) -> Handler:
+        """Registers `callback(frame, metadata)` for `run()`; in model mode `(frame, data)` or `(frame, data, metadata)`.
+
+        Several are called in the order of their registration. Returns the callback.
+
+        The frame is BGR uint8 (height, width, 3), the caller's to keep and to write to.
+        """
+        self._handlers.add_frame(callback)
+        return callback
+
+    @overload
+    def on_data(self, field_name: Handler) -> Handler: ...
+
+    @overload
+    def on_data(self, field_name: Optional[str] = None) -> Callable[[Handler], Handler]: ...
+
+    def on_data(self, field_name: Any = None) -> Any:
+        """Registers a handler for data: `@session.on_data`, `@session.on_data()` or `@session.on_data("field")`.
+
+        Without a field: `handler(data[, metadata])` for every message, `data` being all outputs or None; the last one
+        registered wins. With a field: `handler(value[, metadata])` for every message that has it, as many as wanted.
+        Handlers run on a thread of the session, one message after the other, and do not need `run()`.
+        """
+        if callable(field_name):
+            self._handlers.set_everything(field_name)
+            self._connect_data()
+            return field_name
+
+        def register(handler: Handler) -> Handler:
+            if field_name is None:
+                self._handlers.set_everything(handler)
+            else:
+                self._handlers.add_field(field_name, handler)
+            self._connect_data()
+            return handler
+
+        return register
+
+    def on_error(self, callback: Handler) -> Handler:
+        """Registers `callback(errors[, metadata])` for frames about which the worker reports errors (a list of str).
+
+        Errors of the session itself are raised by `run`, `wait`, `video()` and `start` instead. Returns the callback.
+        """
+        self._handlers.add_error(callback)
+        self._connect(on_errors="call_errors")
+        return callback
+
+    def on_gap(self, callback: Handler) -> Handler:
+        """Registers `callback(gap)`: the link broke and works again; called before the first frame after it (not in the original)."""
+        self._handlers.add_gap(callback)
+        self._connect(on_gap="call_gap")
+        return callback
+
+    def on_stream_error(self, callback: Handler) -> Handler:
+        """Registers `callback(error)` for every `StreamError` of the running session (not in the original)."""
+        self._handlers.add_stream_error(callback)
+        self._connect(on_stream_error="call_stream_error")
+        return callback
+
+    # What the original lacks
+
+    def reconfigure(self, *, stream_output: Optional[List[str]] = None, data_output: Optional[List[str]] = None) -> None:
+        """Changes what comes back from the next result on; None leaves a list as it is, `[]` for video means to choose anew.
+
+        Raises:
+            RuntimeError: the session is closed, or was started without video and none can be added.
+        """
+        with self._lock:
+            self._check_usable()
+            native = self._native
+            if native is None:
+                for name, value in (("stream_output", stream_output), ("data_output", data_output)):
+                    if value is not None:
+                        self._outputs[name] = list(value)
+                return
+        native.reconfigure(
+            None if stream_output is None else list(stream_output), None if data_output is None else list(data_output)
+        )
+
+    def pause(self) -> None:
+        """Stops asking for frames; what is under way still comes. Deadlines rest too. Before the start it begins paused."""
+        self._set_paused(True)
+
+    def resume(self) -> None:
+        """Goes on after `pause`."""
+        self._set_paused(False)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the session is paused."""
+        return self._paused
+
+    def stats(self) -> Dict[str, Any]:
+        """Figures of the session so far, as nested dicts; empty before the start. `received == delivered + dropped` at the end."""
+        native = self._native
+        return {} if native is None else cast(Dict[str, Any], json.loads(native.stats()))
+
+    def errors(self) -> List[StreamError]:
+        """The latest 256 errors that did not end the session, oldest first."""
+        native = self._native
+        return [] if native is None else [StreamError(*event) for event in native.errors()]
+
+    @property
+    def delivery(self) -> Optional[Delivery]:
+        """How frames are delivered; None before the start, since the configuration may still change."""
+        native = self._native
+        return None if native is None else Delivery(*native.delivery)
+
+    # Inner workings
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._pid:
+            raise RuntimeError(
+                "this session belongs to the parent of a fork and cannot be used here; make sessions after forking"
+            )
+        if self._closed:
+            raise SessionClosedError("cannot use a closed session; make a new one with stream()")
+
+    def _open(self, pictures: bool, deadline: Optional[float], timeout: Optional[float] = None) -> _core.Cursor:
+        """Starts the session if need be; a new consumer of its frames."""
+        return self._start(deadline, timeout).cursor(pictures)
+
+    def _start(self, deadline: Optional[float], timeout: Optional[float] = None) -> _core.Session:
+        self._check_usable()
+        try:
+            native = self._prepare(deadline, timeout)
+            if not native.start(_remaining(deadline)):
+                raise TimeoutError(f"the session did not start within {timeout} s; it goes on starting")
+        except TimeoutError:
+            raise
+        except BaseException:
+            self._close_after_failure()
+            raise
+        with self._lock:
+            runner, sender, self._sender = self._runner, self._sender, None
+        if runner is not None and sender is not None:
+            runner.begin(sender)
+        return native
+
+    def _close_after_failure(self) -> None:
+        try:
+            self.close()
+        except Exception:
+            logger.warning("releasing a session that failed to start failed too", exc_info=True)
+
+    def _prepare(self, deadline: Optional[float], timeout: Optional[float]) -> _core.Session:
+        """The native session; a user's own source is configured first."""
+        with self._lock:
+            self._check_usable()
+            if self._native is not None:
+                return self._native
+            _lifecycle.remember(self)
+            if is_plain(self._source):
+                return self._build()
+            if self._runner is None:
+                self._runner = SourceRunner(self._source)
+            runner = self._runner
+        self._wait_configured(runner, deadline, timeout)
+        with self._lock:
+            self._check_usable()
+            return self._native or self._build()
+
+    def _wait_configured(self, runner: SourceRunner, deadline: Optional[float], timeout: Optional[float]) -> None:
+        remaining = _remaining(deadline)
+        try:
+            runner.configured.result(CONFIGURE_LIMIT if remaining is None else min(remaining, CONFIGURE_LIMIT))
+        except concurrent.futures.CancelledError:
+            raise SessionClosedError("the session was closed while its source was being configured") from None
+        except concurrent.futures.TimeoutError as error:
+            if runner.configured.done():
+                raise self._source_failed(error) from error
+            if deadline is not None:
+                raise TimeoutError(f"the session did not start within {timeout} s; it goes on starting") from None
+            raise ConnectError(
+                f"configuring {type(self._source).__name__} did not finish within {CONFIGURE_LIMIT:.0f} s",
+                kind="timeout",
+                step="configuring the source",
+            ) from None
+        except Exception as error:
+            raise self._source_failed(error) from error
+
+    def _source_failed(self, error: BaseException) -> ConnectError:
+        return ConnectError(
+            f"{type(self._source).__name__} could not be configured: {type(error).__name__}: {error}",
+            kind="source_configure",
+            step="configuring the source",
+        )
+
+    def _build(self) -> _core.Session:
+        """Makes the native session from what is configured now. The lock is held; nothing here blocks."""
+        settings = self._config
+        source: _core.Source
+        base: Optional[StreamSource] = self._source
+        if self._runner is None:
+            source = cast(NativeSource, self._source).open_native()
+        else:
+            source, self._sender, base = custom_source(self._runner.connection)
+        extra = overrides(self._source, base, settings)
+        arguments = self._options._arguments()
+        for name, default in (
+            ("frame_queue", config.WEBRTC_VIDEO_QUEUE_MAX_SIZE),
+            ("shutdown_timeout", config.WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT),
+            ("initial_frame_timeout", config.WEBRTC_INITIAL_FRAME_TIMEOUT),
+        ):
+            if arguments[name] is None:
+                arguments[name] = default
+        stream_output, data_output = self._outputs["stream_output"], self._outputs["data_output"]
+        native = _core.Session(
+            api_url=self._api_url,
+            api_key=self._api_key,
+            api_key_transport=self._api_key_transport,
+            source=source,
+            workflow_configuration=_json(self._workflow_config, "the workflow"),
+            image_input=self._image_input_name,
+            stream_output=list(settings.stream_output or []) if stream_output is None else stream_output,
+            data_output=list(settings.data_output or []) if data_output is None else data_output,
+            realtime_processing=bool(settings.realtime_processing),
+            declared_fps=settings.declared_fps,
+            turn_server=_json(settings.turn_server, "turn_server") if settings.turn_server else None,
+            workflow_parameters=_json(settings.workflow_parameters or {}, "workflow_parameters"),
+            requested_plan=settings.requested_plan,
+            requested_region=settings.requested_region,
+            processing_timeout=settings.processing_timeout,
+            predictions_output=self._predictions_output if self._model_mode else None,
+            request_overrides=_json(extra, "get_initialization_params()") if extra else None,
+            options=_core.Options(**arguments),
+        )
+        self._native = native
+        self._watch()
+        if self._paused:
+            native.pause()
+        if self._closed:
+            # A signal handler of this thread closed the session a moment ago.
+            native.close()
+            self._check_usable()
+        return native
+
+    def _watch(self) -> None:
+        """Connects the handlers there are; what they call back must not keep this session alive."""
+        handlers = self._handlers
+        weak = weakref.ref(self)
+
+        def failed(text: str) -> None:
+            session = weak()
+            if session is not None and session._native is not None:
+                session._native.note_handler_error(text)
+
+        def interrupted() -> None:
+            session = weak()
+            if session is not None:
+                session.close()
+
+        handlers.failed, handlers.interrupted = failed, interrupted
+        if handlers.wants_data:
+            self._connect_data()
+        if handlers.error:
+            self._connect(on_errors="call_errors")
+        if handlers.gap:
+            self._connect(on_gap="call_gap")
+        if handlers.stream_error:
+            self._connect(on_stream_error="call_stream_error")
+
+    def _connect_data(self) -> None:
+        self._connect(on_result="call_result")
+
+    def _connect(self, **methods: str) -> None:
+        """Lets native code call methods of the handlers. It must keep neither them nor this session alive."""
+        with self._lock:
+            if self._native is None or self._closed:
+                return
+            calls = {name: _weak_call(self._handlers, method) for name, method in methods.items()}
+            self._native.set_callbacks(**calls)
+
+    def _set_paused(self, paused: bool) -> None:
+        with self._lock:
+            self._check_usable()
+            self._paused = paused
+            native = self._native
+        if native is not None:
+            (native.pause if paused else native.resume)()
+
+    def _raise_interrupt(self) -> None:
+        interrupt, self._handlers.interrupt = self._handlers.interrupt, None
+        if interrupt is not None:
+            raise interrupt
+
+
+_callback = threading.local()
+
+
+def _weak_call(handlers: Handlers, method: str) -> Callable[..., None]:
+    reference = weakref.ref(handlers)
+
+    def call(*arguments: Any) -> None:
+        target = reference()
+        if target is None:
+            return
+        _callback.active = True
+        try:
+            getattr(target, method)(*arguments)
+        finally:
+            _callback.active = False
+
+    return call
+
+
+def _close_runner(runner: SourceRunner) -> None:
+    if not getattr(_callback, "active", False):
+        runner.close()
+        return
+
+    def close() -> None:
+        try:
+            runner.close()
+        except Exception:
+            logger.warning("cleanup of the source failed", exc_info=True)
+
+    # A handler's thread belongs to the session: it must not wait for user code of the source.
+    threading.Thread(target=close, name="framewire-close", daemon=True).start()
+
+
+def _deadline(timeout: Optional[float]) -> Optional[float]:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _remaining(deadline: Optional[float]) -> Optional[float]:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _json(value: Union[Dict[str, Any], List[Any], None], what: str) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{what} cannot be expressed in JSON: {error}") from None
