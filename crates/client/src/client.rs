@@ -146,6 +146,15 @@ impl Client {
         platform::task_type(&options, self.api_key.as_deref(), model_id)
     }
 
+    /// Finds out the task type of a model as [`stream`](Self::stream) does: the platform alone is asked. Blocks for at most
+    /// [`ClientOptions::lookup_timeout`].
+    ///
+    /// # Errors
+    /// The platform does not know it, or the type cannot be streamed.
+    pub fn platform_task_type(&self, model_id: &str) -> Result<TaskType, ConfigError> {
+        platform::task_type(&self.options()?, self.api_key.as_deref(), model_id)
+    }
+
     fn options(&self) -> Result<ClientOptions, ConfigError> {
         match &self.options {
             Some(options) => {

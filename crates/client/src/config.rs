@@ -36,6 +36,12 @@ pub struct StreamConfig {
     pub processing_timeout: Option<u64>,
     /// Name of the workflow input that receives the frames. Default `image`.
     pub image_input: String,
+    /// Output whose value goes along with each frame as [`FrameEvent::data`](crate::FrameEvent::data), with any workflow.
+    /// Ask for it in `data_output` too. Default: none, and `predictions` with [`Workflow::Model`](crate::Workflow::Model).
+    pub predictions_output: Option<String>,
+    /// Fields that replace those of the request, or are added to it, after everything else. What follows from them, such as
+    /// `webrtc_realtime_processing` for acknowledgements, follows from the value that is sent.
+    pub request_overrides: Map<String, Value>,
 }
 
 impl Default for StreamConfig {
@@ -51,6 +57,8 @@ impl Default for StreamConfig {
             requested_region: None,
             processing_timeout: None,
             image_input: "image".to_owned(),
+            predictions_output: None,
+            request_overrides: Map::new(),
         }
     }
 }
@@ -112,6 +120,18 @@ impl StreamConfig {
     /// Sets the worker's processing limit in seconds.
     pub fn processing_timeout(mut self, seconds: u64) -> Self {
         self.processing_timeout = Some(seconds);
+        self
+    }
+
+    /// Sets the output that goes along with each frame.
+    pub fn predictions_output(mut self, name: impl Into<String>) -> Self {
+        self.predictions_output = Some(name.into());
+        self
+    }
+
+    /// Replaces or adds one field of the request.
+    pub fn request_override(mut self, field: impl Into<String>, value: Value) -> Self {
+        self.request_overrides.insert(field.into(), value);
         self
     }
 

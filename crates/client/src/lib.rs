@@ -76,16 +76,19 @@ pub use framewire_transport::{BitrateLimits, VideoStats};
 pub use json::{Json, Outputs};
 pub use options::{ClientOptions, Reconnect};
 pub use recovery::{Gap, Recovery};
-pub use session::{Closer, EndKind, Ended, FrameEvent, Frames, Observer, Session, SessionState};
+pub use session::{
+    Closer, EndKind, Ended, FrameEvent, FrameStream, Frames, Observer, ResultEvent, Session,
+    SessionState,
+};
 pub use source::{
-    CameraDevice, FrameSender, LocalStreamSource, ManualSource, MjpegSource, RtspSource,
-    SendFrameError, Source, UrlPolicy, VideoFileSource, WebcamSource,
+    CameraDevice, CustomSource, FrameSender, LocalStreamSource, ManualSource, MjpegSource,
+    RtspSource, SendFrameError, Source, UrlPolicy, VideoFileSource, WebcamSource,
 };
 pub use stats::{
     DropReason, FrameCounts, LatencySummary, OutgoingStats, PairingCounts, SessionStats, Stage,
     UploadStats,
 };
-pub use workflow::Workflow;
+pub use workflow::{Workflow, model_workflow};
 
 /// The README's program compiles against this crate.
 #[cfg(doctest)]

@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) ice: Option<IceConfig>,
     fields: Map<String, Value>,
     source_fields: Map<String, Value>,
+    /// The user's own fields; they have the last word.
+    overrides: Map<String, Value>,
     data_output: Vec<String>,
 }
 
@@ -44,10 +46,13 @@ impl Plan {
         config: &StreamConfig,
         source: &Source,
     ) -> Result<Self, ConfigError> {
-        let media = source.media();
+        let overrides = config.request_overrides.clone();
+        let mut media = source.media();
         let model = matches!(workflow, Workflow::Model { .. });
         let mut pictures = named(&config.stream_output);
         let mut data = named(&config.data_output);
+        // Asked for, and yet not as a stream: then they come inside the results.
+        media.receives &= pictures.is_empty() || !asks_for_no_stream(&overrides);
         if model && pictures.is_empty() {
             pictures = vec![MODEL_IMAGE_OUTPUT.to_owned()];
         }
@@ -95,14 +100,21 @@ impl Plan {
             .flatten();
         Ok(Plan {
             picture_names: pictures,
-            predictions: model.then(|| MODEL_PREDICTIONS_OUTPUT.to_owned()),
-            realtime: source.realtime(config.realtime_processing),
+            predictions: config
+                .predictions_output
+                .clone()
+                .or_else(|| model.then(|| MODEL_PREDICTIONS_OUTPUT.to_owned())),
+            realtime: overrides
+                .get("webrtc_realtime_processing")
+                .and_then(Value::as_bool)
+                .unwrap_or_else(|| source.realtime(config.realtime_processing)),
             hide_pictures,
             media,
             uploads: source.uploads(),
             ice,
             fields: fields(definition, config),
             source_fields: source.request_fields(),
+            overrides,
             data_output: data,
         })
     }
@@ -154,10 +166,17 @@ impl Plan {
             body.insert("declared_fps".into(), fps.into());
         }
         body.extend(self.source_fields.clone());
+        body.extend(self.overrides.clone());
         // Originals ignore the key.
         body.insert("framewire".into(), offered_agreement().to_value());
         Value::Object(body)
     }
+}
+
+/// Whether these fields replace the outputs of the video track by none.
+fn asks_for_no_stream(overrides: &Map<String, Value>) -> bool {
+    let names = overrides.get("stream_output").and_then(Value::as_array);
+    names.is_some_and(|names| names.iter().all(|name| name.as_str() == Some("")))
 }
 
 #[cfg(test)]
@@ -350,6 +369,48 @@ mod tests {
             assert_eq!(body["stream_output"], json!(["crops"]), "{shown}");
             assert_eq!(body["data_output"], json!(["*"]), "{shown}");
         }
+    }
+
+    #[test]
+    fn overrides_have_the_last_word_and_what_follows_from_them_follows_the_value_sent() {
+        let plan = |overrides: Value, source: Source| {
+            let mut config = StreamConfig::new().stream_output(["crops"]);
+            config.request_overrides = overrides.as_object().unwrap().clone();
+            config.predictions_output = Some("found".into());
+            Plan::new(&flow(), None, &config, &source).unwrap()
+        };
+        let custom = || Source::custom(false, true).0;
+        let fields = json!({"manual_mode": true, "webrtc_realtime_processing": false, "extra": 1});
+        let own = plan(fields, custom());
+        assert!(!own.realtime && own.pictures_in_results().is_empty());
+        assert_eq!(own.predictions.as_deref(), Some("found"));
+        let body = own.body(None, ApiKeyTransport::Legacy, None, "", None);
+        assert_eq!(body["extra"], 1);
+        assert_eq!(body["webrtc_realtime_processing"], false);
+        assert_eq!(body["stream_output"], json!(["crops"]));
+        assert!(body["framewire"].is_object());
+
+        let inside = json!({"stream_output": [""], "data_output": ["crops"], "framewire": 3});
+        let inside = plan(inside, custom());
+        assert_eq!(inside.pictures_in_results(), ["crops"]);
+        assert!(!inside.media.receives);
+        let body = inside.body(None, ApiKeyTransport::Legacy, None, "", None);
+        assert_eq!(body["data_output"], json!(["crops"]));
+        assert!(body["framewire"].is_object());
+    }
+
+    #[test]
+    fn raw_configuration_fields_are_sent_as_they_are() {
+        let raw = json!({"workflow_id": "w", "workspace_name": "s", "more": [1]});
+        let workflow = Workflow::configuration(raw.as_object().unwrap().clone());
+        workflow.check().unwrap();
+        let body = body(&workflow, StreamConfig::new());
+        let sent = &body["workflow_configuration"];
+        assert_eq!(
+            (&sent["workflow_id"], &sent["more"]),
+            (&json!("w"), &json!([1]))
+        );
+        assert_eq!(sent["type"], "WorkflowConfiguration");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub enum Workflow {
         /// Its id.
         id: String,
     },
+    /// The fields of `workflow_configuration` that say what to run, as they go into the request: `workflow_specification`,
+    /// or `workflow_id` and `workspace_name`. Nothing is checked here.
+    Configuration(Map<String, Value>),
     /// One model. Frames then carry the prediction that belongs to them.
     Model {
         /// Model id.
@@ -47,6 +50,11 @@ impl Workflow {
         }
     }
 
+    /// Raw fields of `workflow_configuration`.
+    pub fn configuration(fields: Map<String, Value>) -> Self {
+        Workflow::Configuration(fields)
+    }
+
     /// One model; without a task type the platform is asked for it.
     pub fn model(id: impl Into<String>, task_type: Option<TaskType>) -> Self {
         Workflow::Model {
@@ -67,13 +75,13 @@ impl Workflow {
             Workflow::ById { id, .. } | Workflow::Model { id, .. } if blank(id) => {
                 Err(ConfigError::IdMissing)
             }
-            Workflow::ById { .. } | Workflow::Model { .. } => Ok(()),
+            Workflow::ById { .. } | Workflow::Model { .. } | Workflow::Configuration(_) => Ok(()),
         }
     }
 }
 
-/// The workflow that runs one model on the input `image`.
-pub(crate) fn model_workflow(id: &str, task: TaskType) -> Value {
+/// The definition that [`Workflow::model`] sends: one model on the input `image`, with the outputs `predictions` and `image`.
+pub fn model_workflow(id: &str, task: TaskType) -> Value {
     json!({
         "version": "1.0",
         "inputs": [{"type": "InferenceImage", "name": "image"}],
@@ -106,6 +114,7 @@ pub(crate) fn selection(workflow: &Workflow, task: Option<TaskType>) -> Map<Stri
             fields.insert("workflow_id".into(), id.clone().into());
             fields.insert("workspace_name".into(), workspace.clone().into());
         }
+        Workflow::Configuration(raw) => fields.extend(raw.clone()),
         Workflow::Model { id, .. } => {
             let task = task.unwrap_or(TaskType::ObjectDetection);
             fields.insert("workflow_specification".into(), model_workflow(id, task));

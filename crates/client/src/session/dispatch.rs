@@ -9,10 +9,10 @@ use framewire_protocol::session::FrameDrop;
 
 use crate::error::{SessionError, Step};
 use crate::json::{Json, Outputs};
-use crate::session::FrameEvent;
-use crate::session::decode::{Done, Received, is_picture};
+use crate::session::decode::{Done, Received};
 use crate::session::queue::QueuedFrame;
 use crate::session::shared::Shared;
+use crate::session::{FrameEvent, ResultEvent};
 use crate::stats::{DropReason, Stage};
 
 /// Runs until the pipeline is exhausted or shut, then lets consumers see the end.
@@ -79,9 +79,10 @@ fn deliver(shared: &Shared, done: Done) {
         }
         None => shared.ledger(|ledger| ledger.dropped(DropReason::NoPicture, 1)),
     }
+    let event = ResultEvent::new(shared, outputs.as_ref(), metadata, &errors);
+    shared.handlers.call_result(&event);
     if shared.handlers.has_any() {
-        let visible = outputs.as_ref().map(|outputs| visible(shared, outputs));
-        shared.handlers.call_any(visible.as_ref(), metadata);
+        shared.handlers.call_any(event.visible().as_ref(), metadata);
     }
     if let Some(outputs) = &outputs {
         for (name, value) in outputs.iter() {
@@ -98,14 +99,4 @@ pub(crate) fn predictions(shared: &Shared, outputs: Option<&Outputs>) -> Option<
         .get(name)
         .filter(|value| value.is_object())
         .cloned()
-}
-
-/// What the global handler sees: without the pictures that travel as frames.
-fn visible(shared: &Shared, outputs: &Outputs) -> Outputs {
-    let mut hidden = shared.plan.picture_names.clone();
-    if shared.plan.hide_pictures {
-        let pictures = outputs.iter().filter(|(_, value)| is_picture(value));
-        hidden.extend(pictures.map(|(name, _)| name.to_owned()));
-    }
-    outputs.without(&hidden)
 }

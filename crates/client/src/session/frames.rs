@@ -48,7 +48,7 @@ impl Iterator for Frames<'_> {
             return None;
         }
         if !self.started {
-            match self.session.ensure_started(None) {
+            match self.session.shared.ensure_started(None) {
                 Ok(Started::Yes) => self.started = true,
                 Ok(_) => return self.end(None),
                 Err(error) => return self.end(Some(error)),

@@ -10,11 +10,12 @@ use framewire_protocol::message::VideoMetadata;
 
 use crate::json::{Json, Outputs};
 use crate::recovery::Gap;
-use crate::session::FrameEvent;
+use crate::session::{FrameEvent, ResultEvent};
 
 type Shared<F> = Arc<Mutex<Box<F>>>;
 type FrameHandler = Shared<dyn FnMut(&FrameEvent) + Send>;
 type AnyHandler = Shared<dyn FnMut(Option<&Outputs>, Option<&VideoMetadata>) + Send>;
+type ResultHandler = Shared<dyn FnMut(&ResultEvent<'_>) + Send>;
 type FieldHandler = Shared<dyn FnMut(&Json, Option<&VideoMetadata>) + Send>;
 type GapHandler = Shared<dyn FnMut(&Gap) + Send>;
 type ErrorHandler = Shared<dyn FnMut(&[String], Option<&VideoMetadata>) + Send>;
@@ -23,6 +24,7 @@ type ErrorHandler = Shared<dyn FnMut(&[String], Option<&VideoMetadata>) + Send>;
 #[derive(Default)]
 pub(crate) struct Handlers {
     frame: Mutex<Arc<[FrameHandler]>>,
+    result: Mutex<Arc<[ResultHandler]>>,
     any: Mutex<Option<AnyHandler>>,
     fields: Mutex<HashMap<String, Arc<[FieldHandler]>>>,
     error: Mutex<Arc<[ErrorHandler]>>,
@@ -42,6 +44,13 @@ impl Handlers {
     pub(crate) fn add_frame(&self, handler: impl FnMut(&FrameEvent) + Send + 'static) {
         append(
             &mut lock(&self.frame),
+            Arc::new(Mutex::new(Box::new(handler))),
+        );
+    }
+
+    pub(crate) fn add_result(&self, handler: impl FnMut(&ResultEvent<'_>) + Send + 'static) {
+        append(
+            &mut lock(&self.result),
             Arc::new(Mutex::new(Box::new(handler))),
         );
     }
@@ -96,6 +105,13 @@ impl Handlers {
         }
     }
 
+    pub(crate) fn call_result(&self, event: &ResultEvent<'_>) {
+        let list = lock(&self.result).clone();
+        for handler in list.iter() {
+            self.contained("result", || (lock(handler))(event));
+        }
+    }
+
     pub(crate) fn call_any(&self, outputs: Option<&Outputs>, metadata: Option<&VideoMetadata>) {
         let handler = lock(&self.any).clone();
         if let Some(handler) = handler {
@@ -129,12 +145,13 @@ impl Handlers {
     /// Drops every handler and what it captured.
     pub(crate) fn clear(&self) {
         let frame = std::mem::replace(&mut *lock(&self.frame), Arc::new([]));
+        let result = std::mem::replace(&mut *lock(&self.result), Arc::new([]));
         let any = lock(&self.any).take();
         let fields = std::mem::take(&mut *lock(&self.fields));
         let error = std::mem::replace(&mut *lock(&self.error), Arc::new([]));
         let gap = std::mem::replace(&mut *lock(&self.gap), Arc::new([]));
         // Dropping runs foreign code: not under our locks.
-        drop((frame, any, fields, error, gap));
+        drop((frame, result, any, fields, error, gap));
     }
 
     fn contained(&self, kind: &str, call: impl FnOnce()) {

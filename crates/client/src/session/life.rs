@@ -8,7 +8,7 @@ use framewire_protocol::session::{FrameDrop, Input};
 
 use crate::error::{SessionError, Step};
 use crate::session::ledger::Closing;
-use crate::session::shared::{Shared, Start, lock};
+use crate::session::shared::{Shared, Start, State, lock};
 use crate::session::{EndKind, Ended, SessionState};
 use crate::stats::DropReason;
 
@@ -22,12 +22,26 @@ impl Shared {
         }
     }
 
-    /// Starts the session if it is not, and waits for the outcome. `launch` runs at most once.
+    /// Starts the session if it is not, and waits for the outcome.
     pub(crate) fn ensure_started(
-        &self,
+        self: &Arc<Self>,
         deadline: Option<Instant>,
-        launch: impl FnOnce() -> Result<(), SessionError>,
     ) -> Result<Started, SessionError> {
+        self.begin_start()?;
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(outcome) = state.start_outcome() {
+                return outcome;
+            }
+            let Some(guard) = self.wait(state, deadline) else {
+                return Ok(Started::Timeout);
+            };
+            state = guard;
+        }
+    }
+
+    /// Starts the session if nobody did, and does not wait; an error for a session that is over.
+    pub(crate) fn begin_start(self: &Arc<Self>) -> Result<(), SessionError> {
         let mut state = lock(&self.state);
         if state.closed {
             // Whoever comes after a failed start learns why it failed.
@@ -39,44 +53,38 @@ impl Shared {
         if matches!(state.start, Start::Not) {
             state.start = Start::Running;
             drop(state);
-            if let Err(error) = launch() {
+            if let Err(error) = self.launch() {
                 self.started(Err(error));
             }
-            state = lock(&self.state);
         }
-        loop {
-            match &state.start {
-                Start::Done(Ok(())) => return Ok(Started::Yes),
-                Start::Done(Err(SessionError::Closed)) => return Ok(Started::Closed),
-                Start::Done(Err(error)) => return Err(error.clone()),
-                _ if state.closed => return Ok(Started::Closed),
-                _ => {}
-            }
-            let Some(guard) = self.wait(state, deadline) else {
-                return Ok(Started::Timeout);
-            };
-            state = guard;
-        }
+        Ok(())
     }
 
     /// Waits until the worker can take frames of this side's track.
     pub(crate) fn wait_sending(&self) -> Result<(), SessionError> {
         let mut state = lock(&self.state);
         loop {
-            if self.live.has_begun() {
-                return Ok(());
-            }
-            match &state.ended {
-                Some(Err(error)) => return Err(error.clone()),
-                _ if state.closed => return Err(SessionError::Closed),
-                Some(Ok(_)) => return Ok(()),
-                None => {}
+            if let Some(outcome) = self.sending(&state) {
+                return outcome;
             }
             // Ends at the latest with the time limits of connecting.
             state = self
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whether the worker can take frames by now, or never will.
+    pub(super) fn sending(&self, state: &State) -> Option<Result<(), SessionError>> {
+        if self.live.has_begun() {
+            return Some(Ok(()));
+        }
+        match &state.ended {
+            Some(Err(error)) => Some(Err(error.clone())),
+            _ if state.closed => Some(Err(SessionError::Closed)),
+            Some(Ok(_)) => Some(Ok(())),
+            None => None,
         }
     }
 
@@ -98,26 +106,12 @@ impl Shared {
 
     /// Closes; returns at once from threads of the session, else when everything is released or after the shutdown timeout.
     pub(crate) fn close(&self) {
+        match self.begin_close() {
+            Closes::FromWithin => return,
+            Closes::Now => return self.handlers.clear(),
+            Closes::Later => {}
+        }
         let mut state = lock(&self.state);
-        if !state.closed {
-            state.closed = true;
-            let left = state.queue.close();
-            state.queued_bytes = 0;
-            drop(state);
-            lock(&self.ledger).close(Instant::now(), Closing::Closed);
-            // The books are closed: this only settles what is owed for each frame.
-            for frame in left {
-                self.drop_frame(frame.ticket, FrameDrop::Closed, DropReason::Closed);
-            }
-            self.input(Input::Close);
-            self.live.stop();
-            self.pipeline.shut();
-            self.changed.notify_all();
-            state = lock(&self.state);
-        }
-        if state.threads.contains(&std::thread::current().id()) {
-            return;
-        }
         let deadline = Instant::now() + self.options.shutdown_timeout;
         while state.alive > 0 {
             match self.wait(state, Some(deadline)) {
@@ -132,6 +126,36 @@ impl Shared {
             }
         }
         self.handlers.clear();
+    }
+
+    /// Closes without waiting; says what is left to wait for.
+    pub(super) fn begin_close(&self) -> Closes {
+        let mut state = lock(&self.state);
+        if !state.closed {
+            state.closed = true;
+            let left = state.queue.close();
+            state.queued_bytes = 0;
+            drop(state);
+            lock(&self.ledger).close(Instant::now(), Closing::Closed);
+            // The books are closed: this only settles what is owed for each frame.
+            for frame in left {
+                self.drop_frame(frame.ticket, FrameDrop::Closed, DropReason::Closed);
+            }
+            self.input(Input::Close);
+            self.live.stop();
+            self.pipeline.shut();
+            // A session that never started lets go of its source here.
+            drop(lock(&self.launch).take());
+            self.changed.notify_all();
+            state = lock(&self.state);
+        }
+        if state.threads.contains(&std::thread::current().id()) {
+            Closes::FromWithin
+        } else if state.alive > 0 {
+            Closes::Later
+        } else {
+            Closes::Now
+        }
     }
 
     /// Spawns a thread that counts as part of the session.
@@ -153,6 +177,30 @@ impl Shared {
         }
         spawned.map(drop)
     }
+}
+
+impl State {
+    /// What became of a start that was begun; none while it is under way.
+    pub(super) fn start_outcome(&self) -> Option<Result<Started, SessionError>> {
+        match &self.start {
+            Start::Done(Ok(())) => Some(Ok(Started::Yes)),
+            Start::Done(Err(SessionError::Closed)) => Some(Ok(Started::Closed)),
+            Start::Done(Err(error)) => Some(Err(error.clone())),
+            _ if self.closed => Some(Ok(Started::Closed)),
+            _ => None,
+        }
+    }
+}
+
+/// What a closing still waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closes {
+    /// Nothing.
+    Now,
+    /// Threads of the session.
+    Later,
+    /// Its caller is one of those threads: waiting for itself would never end.
+    FromWithin,
 }
 
 /// Outcome of asking for a start.

@@ -1,10 +1,12 @@
 //! One stream to one worker: handlers, consuming, closing.
 //! Not here: what happens on the session's own threads (`driver`, `upload`, `decode`, `dispatch`).
 
+mod changed;
 mod connect;
 mod decode;
 mod dispatch;
 mod driver;
+mod event;
 mod frames;
 mod handlers;
 mod intake;
@@ -21,10 +23,12 @@ mod pipeline;
 mod queue;
 mod shared;
 mod stages;
+mod stream;
+mod tasks;
 mod upload;
 mod verdict;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framewire_media::Frame;
@@ -46,9 +50,11 @@ use crate::session::shared::Shared;
 use crate::source::Source;
 use crate::stats::SessionStats;
 
+pub use event::ResultEvent;
 pub use frames::Frames;
 pub(crate) use live::{FrameSlot, Put};
 pub use observer::Observer;
+pub use stream::FrameStream;
 
 /// Everything a session is made of before it starts.
 pub(crate) struct Blueprint {
@@ -142,7 +148,6 @@ impl FrameEvent {
 #[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
-    launch: Mutex<Option<Launch>>,
 }
 
 /// Closes a session from elsewhere: another thread, a handler, a signal handler's thread. Cheap to clone.
@@ -161,24 +166,28 @@ impl Session {
             plan,
             source,
         } = blueprint;
-        let slot = match &source {
-            Source::Manual(manual) => manual.slot.clone(),
-            _ => Arc::default(),
+        let slot = source.slot();
+        let launch = Launch {
+            api,
+            api_key,
+            transport,
+            source,
         };
         Session {
-            shared: Arc::new(Shared::new(plan, options, slot)),
-            launch: Mutex::new(Some(Launch {
-                api,
-                api_key,
-                transport,
-                source,
-            })),
+            shared: Arc::new(Shared::new(plan, options, slot, launch)),
         }
     }
 
     /// Adds a frame handler. Frame handlers run inside [`run`](Self::run), in order of registration, on its thread.
     pub fn on_frame(&self, handler: impl FnMut(&FrameEvent) + Send + 'static) {
         self.shared.handlers.add_frame(handler);
+    }
+
+    /// Adds a handler for whole results, as [`ResultEvent`]s. It runs once for each result, on a thread of the session: after
+    /// the error handlers and after the frame of the result was handed on, before [`on_any_data`](Self::on_any_data) and
+    /// [`on_data`](Self::on_data).
+    pub fn on_result(&self, handler: impl FnMut(&ResultEvent<'_>) + Send + 'static) {
+        self.shared.handlers.add_result(handler);
     }
 
     /// Adds a handler for one output, pictures included. Called only for results that have it.
@@ -221,7 +230,7 @@ impl Session {
     /// # Errors
     /// The start failed, no connection came about, or the session was closed.
     pub fn start(&self) -> Result<(), SessionError> {
-        match self.ensure_started(None)? {
+        match self.shared.ensure_started(None)? {
             Started::Yes if self.shared.plan.media.sends => self.shared.wait_sending(),
             Started::Yes => Ok(()),
             Started::Closed | Started::Timeout => Err(SessionError::Closed),
@@ -238,7 +247,7 @@ impl Session {
     /// was closed before the call.
     pub fn run(&self) -> Result<Ended, SessionError> {
         let _closing = CloseOnExit(&self.shared);
-        if self.ensure_started(None)? == Started::Closed {
+        if self.shared.ensure_started(None)? == Started::Closed {
             return closed_result(None);
         }
         loop {
@@ -261,7 +270,7 @@ impl Session {
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Ended, WaitError> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let late = || WaitError::Timeout(timeout.unwrap_or_default());
-        match self.ensure_started(deadline)? {
+        match self.shared.ensure_started(deadline)? {
             Started::Yes => {}
             Started::Closed => return Ok(closed_result(None)?),
             Started::Timeout => return Err(late()),
@@ -324,39 +333,29 @@ impl Session {
     pub fn stats(&self) -> SessionStats {
         self.shared.stats()
     }
+}
 
-    fn ensure_started(&self, deadline: Option<Instant>) -> Result<Started, SessionError> {
-        self.shared.ensure_started(deadline, || self.launch())
-    }
-
-    fn launch(&self) -> Result<(), SessionError> {
-        let launch = self
-            .launch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(launch) = launch else {
+impl Shared {
+    /// Starts the threads of the session. Called once.
+    fn launch(self: &Arc<Self>) -> Result<(), SessionError> {
+        let Some(launch) = shared::lock(&self.launch).take() else {
             return Err(SessionError::Closed);
         };
         let local = |error: std::io::Error| SessionError::Local {
             step: Step::Source,
             reason: error.to_string(),
         };
-        self.shared
-            .spawn("framewire-dispatch", dispatch::run)
+        self.spawn("framewire-dispatch", dispatch::run)
             .map_err(local)?;
-        self.shared.live.open(!self.shared.plan.realtime);
+        self.live.open(!self.plan.realtime);
         for _ in 0..DECODERS {
             let decode = |shared: &Arc<Shared>| shared.pipeline.work(|job| job.work(&shared.pool));
-            self.shared
-                .spawn("framewire-decode", decode)
-                .map_err(local)?;
+            self.spawn("framewire-decode", decode).map_err(local)?;
         }
-        self.shared
-            .spawn("framewire-session", move |shared| {
-                driver::run(shared, launch)
-            })
-            .map_err(local)
+        self.spawn("framewire-session", move |shared| {
+            driver::run(shared, launch)
+        })
+        .map_err(local)
     }
 }
 

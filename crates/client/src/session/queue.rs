@@ -1,7 +1,7 @@
 //! The way of a frame from the dispatcher to its consumer, and the end that every consumer sees.
 //! Not here: the policy of a full queue, which is the protocol crate's.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
 use framewire_protocol::queue::{Pop, Push};
@@ -112,15 +112,34 @@ impl Shared {
     pub(crate) fn next_frame(&self, deadline: Option<Instant>, pictures: bool) -> Next {
         let mut state = lock(&self.state);
         loop {
+            state = match self.take_next(state, pictures) {
+                Ok(next) => return next,
+                Err(state) => state,
+            };
+            let Some(guard) = self.wait(state, deadline) else {
+                return Next::Timeout;
+            };
+            state = guard;
+        }
+    }
+
+    /// The same without waiting; gives the lock back when there is nothing, so that the caller can wait without missing
+    /// anything.
+    pub(super) fn take_next<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        pictures: bool,
+    ) -> Result<Next, MutexGuard<'a, State>> {
+        loop {
             if state.closed {
-                return Next::End(closed_result(state.ended.as_ref()));
+                return Ok(Next::End(closed_result(state.ended.as_ref())));
             }
             if let Some((frame, aged)) = self.pop(&mut state) {
                 drop(state);
                 self.changed.notify_all();
                 self.overtaken(aged);
                 match self.hand_over(frame, pictures) {
-                    Some(next) => return next,
+                    Some(next) => return Ok(next),
                     None => {
                         state = lock(&self.state);
                         continue;
@@ -131,12 +150,9 @@ impl Shared {
                 let result = result.clone();
                 drop(state);
                 lock(&self.ledger).close(Instant::now(), Closing::Drained);
-                return Next::End(result);
+                return Ok(Next::End(result));
             }
-            let Some(guard) = self.wait(state, deadline) else {
-                return Next::Timeout;
-            };
-            state = guard;
+            return Err(state);
         }
     }
 

@@ -2,7 +2,7 @@
 //! Not here: the threads themselves. No lock is held while user code runs.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
 
@@ -18,6 +18,8 @@ use crate::error::SessionError;
 use crate::options::ClientOptions;
 use crate::request::Plan;
 use crate::session::Ended;
+use crate::session::changed::Changed;
+use crate::session::connect::Launch;
 use crate::session::decode::{Done, Job};
 use crate::session::handlers::Handlers;
 use crate::session::ledger::Ledger;
@@ -74,8 +76,10 @@ struct Control {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) state: Mutex<State>,
+    /// Taken by the start.
+    pub(super) launch: Mutex<Option<Launch>>,
     /// Wakes whoever waits for something in `state`.
-    pub(super) changed: Condvar,
+    pub(super) changed: Changed,
     control: Mutex<Control>,
     /// Wakes the session thread.
     pub(crate) attention: Notify,
@@ -93,7 +97,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(plan: Plan, options: ClientOptions, slot: Arc<FrameSlot>) -> Self {
+    pub(crate) fn new(
+        plan: Plan,
+        options: ClientOptions,
+        slot: Arc<FrameSlot>,
+        launch: Launch,
+    ) -> Self {
         let limits = machine::StepLimits::default()
             // The client's own deadlines come first and give better errors; these are the net below.
             .with(
@@ -149,7 +158,8 @@ impl Shared {
                 // The dispatcher.
                 producers: 1,
             }),
-            changed: Condvar::new(),
+            launch: Mutex::new(Some(launch)),
+            changed: Changed::default(),
             control: Mutex::new(Control {
                 machine: machine::Session::new(config),
                 agenda: VecDeque::new(),

@@ -54,14 +54,11 @@ impl ManualSource {
 
     /// A handle that sends frames to the session this source becomes part of. Any number may exist.
     pub fn sender(&self) -> FrameSender {
-        FrameSender {
-            slot: self.slot.clone(),
-            pool: FramePool::default(),
-        }
+        FrameSender::new(&self.slot)
     }
 }
 
-/// Sends frames into a session; see [`ManualSource`]. Cheap to clone, usable from any thread.
+/// Sends frames into a session; see [`ManualSource`] and [`CustomSource`](crate::CustomSource). Cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
 pub struct FrameSender {
     slot: Arc<FrameSlot>,
@@ -69,6 +66,13 @@ pub struct FrameSender {
 }
 
 impl FrameSender {
+    pub(super) fn new(slot: &Arc<FrameSlot>) -> Self {
+        FrameSender {
+            slot: slot.clone(),
+            pool: FramePool::default(),
+        }
+    }
+
     /// Sends a frame. The time of this call is its capture time; its own timestamp is not used. Costs no copy.
     ///
     /// Does not block in a realtime session. In a batch session it blocks until the worker has room.

@@ -2,6 +2,7 @@
 //! Not here: reading and sending; sessions only see the prepared form of each.
 
 mod camera;
+mod custom;
 mod download;
 mod file;
 mod manual;
@@ -9,6 +10,7 @@ mod policy;
 mod stream;
 
 pub use camera::{CameraDevice, WebcamSource};
+pub use custom::CustomSource;
 pub(crate) use download::fetch;
 pub use file::VideoFileSource;
 pub(crate) use file::{PreparedFile, ProgressCallback};
@@ -16,10 +18,13 @@ pub use manual::{FrameSender, ManualSource, SendFrameError};
 pub use policy::UrlPolicy;
 pub use stream::{LocalStreamSource, MjpegSource, RtspSource};
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::error::ConfigError;
 use crate::options::ClientOptions;
+use crate::session::FrameSlot;
 
 /// A source of video.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub enum Source {
     Mjpeg(MjpegSource),
     /// Frames pushed from code.
     Manual(ManualSource),
+    /// A source of your own.
+    Custom(CustomSource),
 }
 
 macro_rules! from_each {
@@ -56,6 +63,7 @@ from_each! {
     Rtsp: RtspSource,
     Mjpeg: MjpegSource,
     Manual: ManualSource,
+    Custom: CustomSource,
 }
 
 /// How the pictures of a session travel.
@@ -74,6 +82,13 @@ impl Media {
 }
 
 impl Source {
+    /// A source of your own and, if it sends, the handle for its frames; short for [`CustomSource`].
+    pub fn custom(sends: bool, receives: bool) -> (Source, Option<FrameSender>) {
+        let source = CustomSource::new(sends, receives);
+        let sender = source.sender();
+        (source.into(), sender)
+    }
+
     /// Refuses what can be told to be unusable without I/O.
     pub(crate) fn check(&self, options: &ClientOptions) -> Result<(), ConfigError> {
         match self {
@@ -94,6 +109,7 @@ impl Source {
             Source::File(file) => (false, file.track_frames),
             Source::Camera(_) | Source::LocalStream(_) | Source::Manual(_) => (true, true),
             Source::Rtsp(_) | Source::Mjpeg(_) => (false, true),
+            Source::Custom(custom) => (custom.sends, custom.receives),
         };
         Media { sends, receives }
     }
@@ -101,6 +117,15 @@ impl Source {
     /// Whether a file goes up first.
     pub(crate) fn uploads(&self) -> bool {
         matches!(self, Source::File(_))
+    }
+
+    /// Where frames of this side wait for the encoder; a fresh place unless code pushes them.
+    pub(crate) fn slot(&self) -> Arc<FrameSlot> {
+        match self {
+            Source::Manual(manual) => manual.slot.clone(),
+            Source::Custom(custom) => custom.slot.clone(),
+            _ => Arc::default(),
+        }
     }
 
     /// The flag that is sent: a file decides itself, everything else follows the configuration.
@@ -122,7 +147,7 @@ impl Source {
             Source::Rtsp(source) => add("rtsp_url", source.url.secret().into()),
             Source::Mjpeg(source) => add("mjpeg_url", source.url.secret().into()),
             Source::Manual(_) => add("manual_mode", true.into()),
-            Source::Camera(_) | Source::LocalStream(_) => {}
+            Source::Camera(_) | Source::LocalStream(_) | Source::Custom(_) => {}
         }
         fields
     }
