@@ -39,6 +39,9 @@ pub struct WorkerConfig {
     pub max_upload_bytes: u64,
     /// Where uploads are kept while their session lives. Default: the system's temporary folder.
     pub upload_dir: Option<PathBuf>,
+    /// How long what a broken session uploaded is kept for the next one. Default 120 s; zero: not at all. Kept uploads give
+    /// way when space is needed.
+    pub upload_keep: Duration,
     /// Refuse `rtsp_url`s on private and loopback addresses too. Default false: cameras live there.
     pub deny_private_sources: bool,
     /// What happens when a source the worker pulls breaks off. Default: 10 s to get it back.
@@ -69,6 +72,7 @@ impl Default for WorkerConfig {
             max_sessions: 4 * cores,
             max_upload_bytes: 4 * 1024 * 1024 * 1024,
             upload_dir: None,
+            upload_keep: Duration::from_secs(120),
             deny_private_sources: false,
             reconnect: Reconnect::default(),
             video_bitrate: BitrateLimits::default(),

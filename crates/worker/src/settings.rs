@@ -161,6 +161,14 @@ impl Settings {
         self.agreement.as_ref().map(|_| own_agreement())
     }
 
+    fn agreed(&self, feature: Feature) -> bool {
+        let both = self
+            .agreement
+            .as_ref()
+            .map(|theirs| theirs.intersect(&own_agreement()));
+        both.is_some_and(|both| both.has(feature))
+    }
+
     /// The machine's side; its processing time counts from `now`.
     pub(crate) fn job(
         &self,
@@ -189,6 +197,7 @@ impl Settings {
             .with_outputs(stream, self.data_output.clone())
             .with_ack_window(config.env.ack_window)
             .with_upload_limits(UploadLimits::new(config.max_upload_bytes))
+            .with_verified_uploads(self.agreed(Feature::Upload))
             .with_limits(times);
         Job::new(now, job)
     }
@@ -220,10 +229,7 @@ impl Settings {
                 timeout: config.limits.send_timeout,
                 log_latency: config.env.debug_latency,
             },
-            ledger: self
-                .agreement
-                .as_ref()
-                .is_some_and(|theirs| theirs.intersect(&own_agreement()).has(Feature::Ledger)),
+            ledger: self.agreed(Feature::Ledger),
             video,
             pool,
             reconnect: config.reconnect,
@@ -243,7 +249,7 @@ pub(crate) struct Tracks {
 }
 
 fn own_agreement() -> Agreement {
-    Agreement::new([Feature::Ledger])
+    Agreement::new([Feature::Ledger, Feature::Upload])
 }
 
 /// What is done with the frames: the worker's own function whatever the request names, else the request's workflow, whose

@@ -138,6 +138,12 @@ pub struct WorkerStats {
     pub upload_bytes: u64,
     /// Bytes of uploads on disk now.
     pub upload_bytes_held: u64,
+    /// Uploads of broken sessions that wait for the next one.
+    pub uploads_kept: usize,
+    /// Uploads that went on where an earlier session had stopped.
+    pub uploads_resumed: u64,
+    /// Uploads whose hash was not what their sender said.
+    pub uploads_damaged: u64,
 }
 
 impl Worker {
@@ -177,6 +183,8 @@ impl Worker {
         };
         let (http_stop, stopped) = watch::channel(false);
         let (over, http_over) = mpsc::channel();
+        let store = app.store.clone();
+        runtime.spawn(async move { store.sweep().await });
         let router = http::router(app.clone());
         let limits = app.config.limits.clone();
         runtime.spawn(async move {
@@ -234,6 +242,9 @@ impl Worker {
             reconnects: metrics.source_reconnects.get(),
             upload_bytes: metrics.upload_bytes.get(),
             upload_bytes_held: self.app.store.used(),
+            uploads_kept: self.app.store.kept(),
+            uploads_resumed: metrics.uploads_resumed.get(),
+            uploads_damaged: metrics.uploads_damaged.get(),
         }
     }
 
@@ -286,7 +297,8 @@ impl App {
         }
         let folder = config.upload_dir.clone().unwrap_or_else(std::env::temp_dir);
         let space = config.limits.max_upload_space;
-        let store = UploadStore::open(&folder, space).map_err(|source| StartError::Uploads {
+        let store = UploadStore::open(&folder, space, config.upload_keep);
+        let store = store.map_err(|source| StartError::Uploads {
             path: folder.clone(),
             source,
         })?;

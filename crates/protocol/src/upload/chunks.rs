@@ -47,7 +47,7 @@ impl ChunkSet {
     pub fn truncate(&mut self, end: u32) {
         let words = (end as usize).div_ceil(64);
         self.words.truncate(words);
-        if end % 64 != 0
+        if !end.is_multiple_of(64)
             && let Some(last) = self.words.get_mut(words - 1)
         {
             *last &= (1 << (end % 64)) - 1;

@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use framewire_protocol::signalling::{Answer, RequestError, WorkerRequest};
+use framewire_protocol::signalling::{Answer, RequestError, Secret, WorkerRequest};
 use serde_json::Value;
 
 use super::auth::{authorize, request_key};
@@ -19,6 +19,7 @@ use crate::session::places::Place;
 use crate::session::{self, Session, SessionParts, Source};
 use crate::settings::{self, Settings};
 use crate::sources::{Pulled, Stop};
+use crate::upload::UploadOwner;
 use crate::worker::App;
 
 /// Answers once the session exists, or says why it does not.
@@ -55,7 +56,8 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, request: Request) -> Result<Va
     let app = app.clone();
     // Compiling, gathering and opening the upload file all block. The task ends by its own limits even when the client
     // hangs up meanwhile; the session then is never connected and ends by its connect limit.
-    let begun = tokio::task::spawn_blocking(move || begin(&app, &request, settings, place));
+    let owner = UploadOwner::of_key(key.as_ref().map(Secret::expose));
+    let begun = tokio::task::spawn_blocking(move || begin(&app, &request, settings, owner, place));
     begun.await.unwrap_or_else(|panic| {
         tracing::error!(%panic, "starting a session panicked");
         Err(RequestError::Internal.into())
@@ -67,6 +69,7 @@ fn begin(
     app: &App,
     request: &WorkerRequest,
     settings: Settings,
+    owner: UploadOwner,
     place: Place,
 ) -> Result<Value, ApiError> {
     let offer = &request.webrtc_offer.sdp;
@@ -106,6 +109,7 @@ fn begin(
         job: settings.job(&app.config, now, source.kind(), roles.stream),
         plan: settings.plan(&app.config, request, work, tracks.out, pool),
         source,
+        uploads: (app.store.clone(), owner),
         metrics: app.metrics.clone(),
         flush: app.config.limits.completion_drain,
     };

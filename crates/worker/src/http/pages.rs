@@ -40,6 +40,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
         sessions: app.places.taken(),
         max_sessions: app.places.max(),
         upload_bytes_held: app.store.used(),
+        uploads_kept: app.store.kept(),
         draining: app.places.draining(),
     };
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];

@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     pub(crate) frames: Counter,
     pub(crate) frame_errors: Counter,
     pub(crate) upload_bytes: Counter,
+    pub(crate) uploads_resumed: Counter,
+    pub(crate) uploads_damaged: Counter,
     pub(crate) result_bytes: Counter,
     pub(crate) control_messages: Counter,
     pub(crate) control_rejected: Counter,
@@ -155,6 +157,7 @@ pub(crate) struct Gauges {
     pub(crate) sessions: usize,
     pub(crate) max_sessions: usize,
     pub(crate) upload_bytes_held: u64,
+    pub(crate) uploads_kept: usize,
     pub(crate) draining: bool,
 }
 

@@ -42,6 +42,12 @@ impl Metrics {
             "Bytes of uploads on disk now.",
             now.upload_bytes_held,
         );
+        one(
+            "uploads_kept",
+            "gauge",
+            "Uploads of broken sessions that wait for the next one.",
+            now.uploads_kept as u64,
+        );
         for (name, help, counter) in [
             (
                 "sessions_started_total",
@@ -82,6 +88,16 @@ impl Metrics {
                 "upload_bytes_total",
                 "Bytes of video received.",
                 &self.upload_bytes,
+            ),
+            (
+                "uploads_resumed_total",
+                "Uploads that went on where an earlier session had stopped.",
+                &self.uploads_resumed,
+            ),
+            (
+                "uploads_damaged_total",
+                "Uploads whose hash was not what their sender said.",
+                &self.uploads_damaged,
             ),
             (
                 "result_bytes_total",
@@ -283,6 +299,7 @@ mod tests {
             sessions: 1,
             max_sessions: 8,
             upload_bytes_held: 7,
+            uploads_kept: 0,
             draining: false,
         });
         assert!(text.contains("\nframewire_frames_total 3\n"));

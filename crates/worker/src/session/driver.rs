@@ -17,7 +17,9 @@ use super::control::{Control, number};
 use super::pipeline::{Pipeline, Plan, Shared, Tally};
 use super::places::Place;
 use super::source::Source;
+use super::upload::Receiving;
 use crate::metrics::Metrics;
+use crate::upload::{UploadOwner, UploadStore};
 
 /// What the transport has heard nothing for when it says [`PeerEvent::Stalled`].
 const STALLED: Duration = Duration::from_secs(3);
@@ -31,6 +33,8 @@ pub(crate) struct SessionParts {
     pub(crate) job: Job,
     pub(crate) plan: Plan,
     pub(crate) source: Source,
+    /// Where uploads are kept over sessions, and whose this session's are.
+    pub(crate) uploads: (UploadStore, UploadOwner),
     pub(crate) metrics: Arc<Metrics>,
     /// Longest time the last messages get to leave.
     pub(crate) flush: Duration,
@@ -41,6 +45,7 @@ pub(crate) struct Session {
     peer: Peer,
     plan: Option<Plan>,
     source: Option<Source>,
+    receiving: Receiving,
     flush: Duration,
     shared: Shared,
     pipeline: Option<Pipeline>,
@@ -68,6 +73,7 @@ impl Session {
             peer: parts.peer,
             plan: Some(parts.plan),
             source: Some(parts.source),
+            receiving: Receiving::new(parts.uploads, shared.clone()),
             flush: parts.flush,
             shared,
             pipeline: None,
@@ -98,6 +104,7 @@ impl Session {
             pipeline.halt();
         }
         self.shared.metrics.remove_track(self.shared.place.id());
+        self.receiving.end(self.end.as_ref());
         self.log_end(started.elapsed(), panicked);
     }
 
@@ -162,6 +169,7 @@ impl Session {
                     self.draining = None;
                     control.handle(JobInput::Drained);
                 }
+                () = self.receiving.replaced() => self.receiving.give_up(),
                 () = sleep_until(deadline), if deadline.is_some() => control.handle(JobInput::Tick),
                 _ = cut.wait_for(|cut| *cut), if !cut_seen => {
                     cut_seen = true;
@@ -212,31 +220,31 @@ impl Session {
                     let _ = channel.send(data); // a ping whose answer does not fit is no loss
                 }
             }
-            JobOutput::Write(write) => self.write(write.offset, &write.data),
+            JobOutput::SendText(text) => {
+                if let Some(channel) = control.results_channel()
+                    && let Err(error) = channel.send_text(text)
+                {
+                    // The client's own wait for it ends with an error that names the step.
+                    tracing::warn!(%error, "a message about an upload was not sent");
+                }
+            }
+            JobOutput::OpenUpload { id, plan } => {
+                self.source = self.receiving.open(id, plan).map(Source::Upload);
+            }
+            JobOutput::VerifyUpload { sha256 } => self.receiving.verify(sha256),
+            JobOutput::Write(write) => {
+                if let Some(Source::Upload(file)) = &self.source
+                    && !self.receiving.write(file, write.offset, &write.data)
+                {
+                    self.source = None;
+                }
+            }
             JobOutput::Start => self.start(),
             JobOutput::Warning(warning) => self.warn(&warning),
             JobOutput::Complete(completion) => self.complete(&completion),
             JobOutput::Close => self.peer.close(self.flush),
             JobOutput::Ended(end) => self.end = Some(end),
             _ => {} // the pipeline was woken by the input that changed its gate or its modes
-        }
-    }
-
-    fn write(&mut self, offset: u64, data: &[u8]) {
-        let Some(Source::Upload(file)) = &mut self.source else {
-            return; // an earlier write failed, or the file is complete
-        };
-        match file.write_at(offset, data) {
-            Ok(()) => {
-                let bytes = data.len() as u64;
-                self.shared.metrics.upload_bytes.add(bytes);
-                self.shared.tally.upload_bytes.add(bytes);
-            }
-            Err(error) => {
-                self.source = None;
-                let error = Some(format!("the worker cannot store the upload: {error}"));
-                self.shared.control.handle(JobInput::SourceEnded { error });
-            }
         }
     }
 

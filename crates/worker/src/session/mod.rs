@@ -18,6 +18,7 @@ mod source;
 mod stage;
 mod stream;
 mod track;
+mod upload;
 mod work;
 
 pub(crate) use driver::{Session, SessionParts};

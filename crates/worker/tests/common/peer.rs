@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use framewire_protocol::incoming::Incoming;
-use framewire_protocol::upload::create_video_upload_chunk;
+use framewire_protocol::upload::{UploadId, UploadReply, UploadRequest, create_video_upload_chunk};
 use framewire_transport::{
     CloseReason, DataChannel, Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent, VideoConfig,
 };
@@ -53,6 +53,8 @@ pub enum Heard {
     Result(Value, u32),
     /// A message on the upload channel.
     Echo(Bytes),
+    /// A word about an announced upload.
+    Upload(UploadReply),
     /// The connection ended.
     Closed(CloseReason),
 }
@@ -182,6 +184,31 @@ impl Client {
         }
     }
 
+    /// Says which file comes and returns the ranges of chunks the worker has.
+    pub fn announce(&mut self, id: UploadId, size: usize, chunk: usize) -> Vec<(u32, u32)> {
+        let announce = UploadRequest::Announce {
+            id,
+            size: size as u64,
+            chunk: u32::try_from(chunk).unwrap(),
+        };
+        self.control(&announce.text());
+        match self.next() {
+            Heard::Upload(UploadReply::Have { id: of, have }) if of == id => {
+                have.as_slice().to_vec()
+            }
+            other => panic!("expected what the worker has, heard {other:?}"),
+        }
+    }
+
+    /// Says what the file must be and returns what the worker says to it.
+    pub fn verify(&mut self, id: UploadId, sha256: [u8; 32]) -> bool {
+        self.control(&UploadRequest::End { id, sha256 }.text());
+        match self.next() {
+            Heard::Upload(UploadReply::Verified { id: of, verified }) if of == id => verified,
+            other => panic!("expected a verdict, heard {other:?}"),
+        }
+    }
+
     pub fn control(&self, text: &str) {
         let _ = self.inference.send_text(text.to_owned());
     }
@@ -212,6 +239,9 @@ impl Client {
                 data,
                 text,
             } if channel == self.inference.id() => {
+                if text && let Some(reply) = UploadReply::parse(&data).expect("a usable reply") {
+                    return Some(Heard::Upload(reply));
+                }
                 let body = if text {
                     self.incoming.text(data)
                 } else {
