@@ -71,7 +71,7 @@ pub(crate) fn mjpeg_splitter(data: &[u8]) {
 }
 
 /// Pictures, whether the stream was closed, and how many were damaged.
-type Pictures = (Vec<Vec<u8>>, Result<bool, SplitError>, u64);
+type Pictures = (Vec<bytes::Bytes>, Result<bool, SplitError>, u64);
 
 fn pictures(kind: MjpegKind, stream: &[u8], size: usize) -> Pictures {
     let (mut splitter, mut pictures) = (Splitter::new(kind), Vec::new());
