@@ -27,29 +27,33 @@ use args::{Cli, Command};
 /// Blocks until the command has ended. Usage errors are printed to stderr with status 2; `--help` and
 /// `--version` go to stdout with status 0.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(status_of(args))
+}
+
+/// As [`main_from`], with the exit status as a number: for a caller that is not a process of its own.
+pub fn status_of(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {
             // Longer than clap's own: it names the libraries found at run time.
             use std::io::Write;
             let _ = std::io::stdout().write_all(models::long_version().as_bytes());
-            return ExitCode::from(exit::OK);
+            return exit::OK;
         }
         Err(error) => {
             // clap prints help and version to stdout and errors to stderr; a closed pipe is no failure here.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
+            return if error.use_stderr() {
                 exit::UNUSABLE_INPUT
             } else {
-                0
-            });
+                exit::OK
+            };
         }
     };
-    let status = match cli.command {
+    match cli.command {
         Command::Run(args) => run::run(*args),
         Command::Serve(args) => serve::serve(*args),
         Command::Models(args) => models::models(args),
         Command::Bench(args) => bench::bench(args),
-    };
-    ExitCode::from(status)
+    }
 }

@@ -1,0 +1,102 @@
+//! Python callables that threads of a session call, and what happens when they raise.
+//! Not here: when they are called.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use framewire::Session;
+use pyo3::call::PyCallArgs;
+use pyo3::prelude::*;
+
+use crate::metadata;
+use crate::result::PyResultEvent;
+
+/// The callables of one session. A session knows them weakly enough: dropping the Python object drops them.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    pub(crate) on_result: Slot,
+    pub(crate) on_errors: Slot,
+}
+
+/// Place for one callable. Its lock is taken only by threads attached to the interpreter and never while Python code runs.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// Looked at before attaching: nothing happens for a callable that is not set.
+    set: AtomicBool,
+    connected: AtomicBool,
+    callback: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Slot {
+    /// Sets or removes the callable. Returns whether the session has to be told, once, that there may be one.
+    pub(crate) fn replace(&self, callback: Option<Py<PyAny>>) -> bool {
+        let present = callback.is_some();
+        let old = std::mem::replace(&mut *self.lock(), callback);
+        self.set.store(present, Ordering::Release);
+        // Dropping may run code of the program: not under the lock.
+        drop(old);
+        present && !self.connected.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn visit(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        // A lock that is taken right now belongs to a thread that is using the callable: it is alive.
+        match self.callback.try_lock() {
+            Ok(callback) => visit.call(&*callback),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Calls the callable, if there is one, on this thread. Nothing happens while the interpreter is going away. What it
+    /// raises is reported and counted, and ends nothing.
+    fn call<A>(&self, session: &Weak<Session>, args: impl FnOnce(Python<'_>) -> PyResult<A>)
+    where
+        A: for<'py> PyCallArgs<'py>,
+    {
+        if !self.set.load(Ordering::Acquire) {
+            return;
+        }
+        Python::try_attach(|py| {
+            let callback = self.lock().as_ref().map(|callback| callback.clone_ref(py));
+            let Some(callback) = callback else { return };
+            if let Err(error) = args(py).and_then(|args| callback.call1(py, args)) {
+                error.write_unraisable(py, Some(callback.bind(py)));
+                let _ = session;
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Py<PyAny>>> {
+        self.callback.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Callbacks {
+    pub(crate) fn connect_result(self: &Arc<Self>, session: &Arc<Session>) {
+        let (callbacks, handle) = (Arc::clone(self), Arc::downgrade(session));
+        session.on_result(move |event| {
+            callbacks
+                .on_result
+                .call(&handle, |py| Ok((Py::new(py, PyResultEvent::new(event))?,)));
+        });
+    }
+
+    pub(crate) fn connect_errors(self: &Arc<Self>, session: &Arc<Session>) {
+        let (callbacks, handle) = (Arc::clone(self), Arc::downgrade(session));
+        session.on_error(move |errors, metadata| {
+            callbacks.on_errors.call(&handle, |py| {
+                let metadata = metadata::tuple(py, metadata)?.map(Bound::unbind);
+                Ok((errors.to_vec(), metadata))
+            });
+        });
+    }
+
+    pub(crate) fn clear(&self) {
+        for slot in self.slots() {
+            slot.replace(None);
+        }
+    }
+
+    pub(crate) fn slots(&self) -> [&Slot; 2] {
+        [&self.on_result, &self.on_errors]
+    }
+}

@@ -1,0 +1,57 @@
+//! The framings of the data channels for Python programs that handle channels themselves.
+//! Not here: the framings, which are the protocol crate's.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use framewire_protocol::chunk::ChunkReassembler;
+use framewire_protocol::upload;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// Joins result chunks into message bodies, within fixed bounds.
+#[pyclass(frozen, name = "ChunkReassembler", module = "framewire._core")]
+#[derive(Default)]
+pub(crate) struct PyChunkReassembler {
+    inner: Mutex<ChunkReassembler>,
+}
+
+#[pymethods]
+impl PyChunkReassembler {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one message; returns (body, frame id) once all chunks of a body are there, else (None, None). Raises
+    /// ValueError for what is no valid chunk.
+    fn add_chunk<'py>(
+        &self,
+        py: Python<'py>,
+        message: &[u8],
+    ) -> PyResult<(Option<Bound<'py, PyBytes>>, Option<u32>)> {
+        let message = Bytes::copy_from_slice(message);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let added = inner.add_chunk(message);
+        drop(inner);
+        match added {
+            Ok(Some((body, frame))) => Ok((Some(PyBytes::new(py, &body)), Some(frame))),
+            Ok(None) => Ok((None, None)),
+            Err(error) => Err(PyValueError::new_err(error.to_string())),
+        }
+    }
+}
+
+/// One upload message: header and `data`. Raises ValueError when there is no chunk of that index.
+#[pyfunction]
+pub(crate) fn create_video_upload_chunk<'py>(
+    py: Python<'py>,
+    chunk_index: u32,
+    total_chunks: u32,
+    data: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    upload::create_video_upload_chunk(chunk_index, total_chunks, data)
+        .map(|message| PyBytes::new(py, &message))
+        .map_err(|error| PyValueError::new_err(error.to_string()))
+}

@@ -1,0 +1,36 @@
+//! `tracing` events of the native side as records of Python's `logging`.
+//! Whoever logs never waits for Python: events go through a bounded queue to one thread that attaches to the interpreter.
+
+mod queue;
+mod subscriber;
+mod thread;
+
+use pyo3::prelude::*;
+
+use crate::home;
+
+/// Sends the events of the native side to the logger "framewire" and its children, from now on. Called by everything that
+/// may cause events; costs a look at a clock when nothing is due. Also takes over the effective level of that logger, at
+/// most once a second, or at once with `refresh`.
+#[pyfunction]
+#[pyo3(signature = (refresh = true))]
+pub(crate) fn start_logging(py: Python<'_>, refresh: bool) -> PyResult<()> {
+    if home::is_orphan() {
+        return Ok(());
+    }
+    subscriber::install();
+    subscriber::follow_level(py, refresh)
+}
+
+/// Hands every event that is still queued to `logging` before it returns. For the end of a program and for tests.
+#[pyfunction]
+pub(crate) fn flush_logs(py: Python<'_>) {
+    if !home::is_orphan() {
+        thread::hand_over(py);
+    }
+}
+
+/// Takes over the level of the logger, when it is time. Never fails: without it the level stays as it is.
+pub(crate) fn keep_up(py: Python<'_>) {
+    let _ = start_logging(py, false);
+}

@@ -1,0 +1,89 @@
+//! The one thread that hands records to Python, started with the first of them.
+//! No lock of ours is held while it is attached to the interpreter.
+
+use std::sync::Once;
+use std::time::UNIX_EPOCH;
+
+use pyo3::prelude::*;
+
+use crate::logging::queue::{Queue, Record};
+
+static QUEUE: Queue = Queue::new();
+
+/// Queues a record; the thread passes it on. Never waits for Python.
+pub(crate) fn submit(record: Record) {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        // Without the thread, records wait for `flush_logs` and then for room.
+        let _ = std::thread::Builder::new()
+            .name("framewire-logging".into())
+            .spawn(run);
+    });
+    QUEUE.push(record);
+}
+
+fn run() {
+    loop {
+        QUEUE.wait();
+        if Python::try_attach(hand_over).is_none() {
+            // The interpreter is going or gone; there is nobody to tell.
+            return;
+        }
+    }
+}
+
+/// Passes on what is queued.
+pub(crate) fn hand_over(py: Python<'_>) {
+    let (records, dropped) = QUEUE.take();
+    for record in records {
+        if let Err(error) = log(py, &record) {
+            // A handler or filter of the program raised.
+            error.write_unraisable(py, None);
+        }
+    }
+    if dropped > 0 {
+        let text = format!("{dropped} events were not logged: Python was busy for too long");
+        let told = py
+            .import("logging")
+            .and_then(|logging| logging.call_method1("getLogger", ("framewire",)))
+            .and_then(|logger| logger.call_method1("warning", (text,)));
+        if let Err(error) = told {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+fn log(py: Python<'_>, record: &Record) -> PyResult<()> {
+    let logger = py
+        .import("logging")?
+        .call_method1("getLogger", (&record.logger,))?;
+    if !logger
+        .call_method1("isEnabledFor", (record.level,))?
+        .is_truthy()?
+    {
+        return Ok(());
+    }
+    let made = logger.call_method1(
+        "makeRecord",
+        (
+            &record.logger,
+            record.level,
+            record.file,
+            record.line,
+            &record.message,
+            (),
+            py.None(),
+        ),
+    )?;
+    // When and where it happened, not when and where it was passed on.
+    let at = record
+        .at
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64();
+    made.setattr("created", at)?;
+    made.setattr("msecs", (at.fract() * 1000.0).floor())?;
+    made.setattr("threadName", &record.thread)?;
+    logger.call_method1("handle", (made,))?;
+    Ok(())
+}
