@@ -35,7 +35,9 @@ pub(crate) fn from_frame<'py>(
     let mut writer = frame.make_mut(pool).map_err(no_memory)?;
     let pixels = writer.plane_mut(0).data;
     if pixels.len() != height * width * 3 {
-        return Err(PyRuntimeError::new_err("a packed frame had gaps; please report this"));
+        return Err(PyRuntimeError::new_err(
+            "a packed frame had gaps; please report this",
+        ));
     }
     let start = pixels.as_mut_ptr();
     let owner = Bound::new(
@@ -85,7 +87,10 @@ pub(crate) fn to_frame(picture: &Bound<'_, PyAny>, pool: &FramePool) -> PyResult
         )));
     }
     let array = picture.cast::<PyArray3<u8>>().map_err(|_| {
-        PyTypeError::new_err(format!("a frame has the dtype uint8, not {}", array.dtype()))
+        PyTypeError::new_err(format!(
+            "a frame has the dtype uint8, not {}",
+            array.dtype()
+        ))
     })?;
     let borrowed = array.try_readonly().map_err(|_| {
         PyRuntimeError::new_err("the array is being written to by native code at this moment")

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use framewire::Session;
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::metadata;
 use crate::result::PyResultEvent;
@@ -16,6 +17,7 @@ use crate::result::PyResultEvent;
 pub(crate) struct Callbacks {
     pub(crate) on_result: Slot,
     pub(crate) on_errors: Slot,
+    pub(crate) on_gap: Slot,
 }
 
 /// Place for one callable. Its lock is taken only by threads attached to the interpreter and never while Python code runs.
@@ -90,13 +92,29 @@ impl Callbacks {
         });
     }
 
+    pub(crate) fn connect_gap(self: &Arc<Self>, session: &Arc<Session>) {
+        let (callbacks, handle) = (Arc::clone(self), Arc::downgrade(session));
+        session.on_gap(move |gap| {
+            callbacks.on_gap.call(&handle, |py| {
+                let facts = PyDict::new(py);
+                facts.set_item("after", gap.after.map(|frame| frame.0))?;
+                facts.set_item("resumed_at", gap.resumed_at.map(|frame| frame.0))?;
+                facts.set_item("missed", gap.missed)?;
+                facts.set_item("outage", gap.outage.as_secs_f64())?;
+                facts.set_item("cause", gap.cause.to_string())?;
+                facts.set_item("attempts", gap.attempts)?;
+                Ok((facts.unbind(),))
+            });
+        });
+    }
+
     pub(crate) fn clear(&self) {
         for slot in self.slots() {
             slot.replace(None);
         }
     }
 
-    pub(crate) fn slots(&self) -> [&Slot; 2] {
-        [&self.on_result, &self.on_errors]
+    pub(crate) fn slots(&self) -> [&Slot; 3] {
+        [&self.on_result, &self.on_errors, &self.on_gap]
     }
 }

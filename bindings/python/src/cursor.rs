@@ -72,7 +72,11 @@ impl PyCursor {
             .wait_for(py, deadline, |context| inner.poll(stream, context))?;
         match taken {
             Some(taken) => inner.item(py, &mut guard, taken),
-            None => Err(wait_timeout(py, "no frame came", timeout.unwrap_or_default())),
+            None => Err(wait_timeout(
+                py,
+                "no frame came",
+                timeout.unwrap_or_default(),
+            )),
         }
     }
 

@@ -21,14 +21,16 @@ pub(crate) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
         ConfigError::WorkflowNotAnObject => Ok("config_workflow_not_an_object"),
         ConfigError::WorkspaceMissing => Ok("config_workspace_missing"),
         ConfigError::IdMissing => Ok("config_id_missing"),
-        ConfigError::TaskType { found } => fields.set_item("found", found).map(|()| "config_task_type"),
-        ConfigError::TaskTypeLookup { model, .. } => {
-            fields.set_item("model", model).map(|()| "config_task_type_lookup")
+        ConfigError::TaskType { found } => {
+            fields.set_item("found", found).map(|()| "config_task_type")
         }
+        ConfigError::TaskTypeLookup { model, .. } => fields
+            .set_item("model", model)
+            .map(|()| "config_task_type_lookup"),
         ConfigError::IceServers { .. } => Ok("config_ice_servers"),
-        ConfigError::Environment { variable, .. } => {
-            fields.set_item("variable", *variable).map(|()| "config_environment")
-        }
+        ConfigError::Environment { variable, .. } => fields
+            .set_item("variable", *variable)
+            .map(|()| "config_environment"),
         ConfigError::Option { option, .. } => {
             fields.set_item("option", *option).map(|()| "config_option")
         }
@@ -43,7 +45,13 @@ pub(crate) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
 pub(crate) fn wait_timeout(py: Python<'_>, what: &str, seconds: f64) -> PyErr {
     let fields = PyDict::new(py);
     let kind = fields.set_item("after", seconds).map(|()| "wait_timeout");
-    raise(py, kind, None, &format!("{what} within {seconds} s"), fields)
+    raise(
+        py,
+        kind,
+        None,
+        &format!("{what} within {seconds} s"),
+        fields,
+    )
 }
 
 fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'static str> {
@@ -194,8 +202,10 @@ fn raise(
     fields: Bound<'_, PyDict>,
 ) -> PyErr {
     let made = kind.and_then(|kind| {
-        py.import("framewire._errors")?
-            .call_method1("raise_from_core", (kind, step.map(|step| step.to_string()), message, fields))
+        py.import("framewire._errors")?.call_method1(
+            "raise_from_core",
+            (kind, step.map(|step| step.to_string()), message, fields),
+        )
     });
     match made {
         Ok(exception) => PyErr::from_value(exception),

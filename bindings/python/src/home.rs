@@ -71,7 +71,9 @@ impl<T> Home<T> {
 
     /// The value, unless this is another process.
     pub(crate) fn get_here(&self) -> Option<&T> {
-        self.value.as_ref().filter(|_| self.process == this_process())
+        self.value
+            .as_ref()
+            .filter(|_| self.process == this_process())
     }
 }
 

@@ -32,12 +32,13 @@ impl PySender {
     fn send(&self, py: Python<'_>, frame: &Bound<'_, PyAny>) -> PyResult<()> {
         let (sender, pool) = self.inner.get()?;
         let picture = array::to_frame(frame, pool)?;
-        py.detach(|| sender.send(picture)).map_err(|error| match error {
-            SendFrameError::WrongShape { .. } | SendFrameError::Frame(_) => {
-                PyValueError::new_err(error.to_string())
-            }
-            _ => PyRuntimeError::new_err(error.to_string()),
-        })
+        py.detach(|| sender.send(picture))
+            .map_err(|error| match error {
+                SendFrameError::WrongShape { .. } | SendFrameError::Frame(_) => {
+                    PyValueError::new_err(error.to_string())
+                }
+                _ => PyRuntimeError::new_err(error.to_string()),
+            })
     }
 
     /// Ends the input: the session ends once the last frame has come back. Does not block; calling it again does no harm.

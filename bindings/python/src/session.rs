@@ -77,7 +77,11 @@ impl PySession {
             "legacy" => ApiKeyTransport::Legacy,
             "both" => ApiKeyTransport::Both,
             "header" => ApiKeyTransport::Header,
-            _ => return Err(PyValueError::new_err("api_key_transport is legacy, both or header")),
+            _ => {
+                return Err(PyValueError::new_err(
+                    "api_key_transport is legacy, both or header",
+                ));
+            }
         });
         if let Some(key) = api_key {
             client = client.with_api_key(key);
@@ -100,8 +104,10 @@ impl PySession {
         config.processing_timeout = processing_timeout;
         config.predictions_output = predictions_output;
         config.request_overrides = object("request_overrides", request_overrides)?;
-        let workflow =
-            Workflow::configuration(object("workflow_configuration", Some(workflow_configuration))?);
+        let workflow = Workflow::configuration(object(
+            "workflow_configuration",
+            Some(workflow_configuration),
+        )?);
         let session = client
             .stream(source.take()?, workflow, config)
             .map_err(|error| config_error(py, &error))?;
@@ -140,7 +146,11 @@ impl PySession {
         home::enter()?;
         let stream = session.frame_stream();
         PyCursor::new(
-            if pictures { stream } else { stream.without_pictures() },
+            if pictures {
+                stream
+            } else {
+                stream.without_pictures()
+            },
             pictures,
         )
     }
@@ -154,29 +164,41 @@ impl PySession {
         }
     }
 
-    /// Sets or removes callbacks: `on_result(Result)`, `on_errors(list, metadata)`. They run on threads of the session;
-    /// those that are not named stay as they are.
+    /// Sets or removes callbacks: `on_result(Result)`, `on_errors(list, metadata)`, `on_gap(dict)`. They run on
+    /// threads of the session; those that are not named stay as they are.
     #[pyo3(signature = (**callbacks))]
     fn set_callbacks(&self, callbacks: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let session = self.session.get()?;
+        let known = &self.callbacks;
         for (name, callback) in callbacks.into_iter().flatten() {
             if !callback.is_none() && !callback.is_callable() {
-                return Err(PyTypeError::new_err(format!("{name} is a callable or None")));
+                return Err(PyTypeError::new_err(format!(
+                    "{name} is a callable or None"
+                )));
             }
             let callback = (!callback.is_none()).then(|| callback.unbind());
             let name = name.cast::<PyString>()?;
             match name.to_string_lossy().as_ref() {
                 "on_result" => {
-                    if self.callbacks.on_result.replace(callback) {
-                        self.callbacks.connect_result(session);
+                    if known.on_result.replace(callback) {
+                        known.connect_result(session);
                     }
                 }
                 "on_errors" => {
-                    if self.callbacks.on_errors.replace(callback) {
-                        self.callbacks.connect_errors(session);
+                    if known.on_errors.replace(callback) {
+                        known.connect_errors(session);
                     }
                 }
-                other => return Err(PyTypeError::new_err(format!("there is no callback {other:?}"))),
+                "on_gap" => {
+                    if known.on_gap.replace(callback) {
+                        known.connect_gap(session);
+                    }
+                }
+                other => {
+                    return Err(PyTypeError::new_err(format!(
+                        "there is no callback {other:?}"
+                    )));
+                }
             }
         }
         Ok(())
@@ -223,6 +245,8 @@ fn object(name: &str, text: Option<&str>) -> PyResult<Map<String, Value>> {
     match text.map(|text| json(name, text)).transpose()? {
         None => Ok(Map::new()),
         Some(Value::Object(map)) => Ok(map),
-        Some(_) => Err(PyValueError::new_err(format!("{name} is not a JSON object"))),
+        Some(_) => Err(PyValueError::new_err(format!(
+            "{name} is not a JSON object"
+        ))),
     }
 }

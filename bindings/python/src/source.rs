@@ -31,9 +31,15 @@ impl PySource {
     /// # Errors
     /// A session was made from it already.
     pub(crate) fn take(&self) -> PyResult<Source> {
-        let mut inner = self.inner.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self
+            .inner
+            .get()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         inner.take().ok_or_else(|| {
-            PyRuntimeError::new_err("a session was already made from this source; make a new source")
+            PyRuntimeError::new_err(
+                "a session was already made from this source; make a new source",
+            )
         })
     }
 }

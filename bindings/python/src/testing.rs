@@ -37,8 +37,13 @@ impl TestFrames {
     ) -> PyResult<(Bound<'py, PyArray3<u8>>, usize)> {
         let bad = |error: framewire_media::FrameError| PyValueError::new_err(error.to_string());
         let border = 2 * u32::from(cropped);
-        let mut frame =
-            Frame::solid_bgr(&self.pool, width + border, height + border, Bgr::new(1, 2, 3)).map_err(bad)?;
+        let mut frame = Frame::solid_bgr(
+            &self.pool,
+            width + border,
+            height + border,
+            Bgr::new(1, 2, 3),
+        )
+        .map_err(bad)?;
         if cropped {
             frame = frame
                 .crop(&self.pool, 1, 1, width, height)
@@ -54,7 +59,11 @@ impl TestFrames {
 
     /// A frame made of an array, as an array again.
     fn echo<'py>(&self, picture: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray3<u8>>> {
-        array::from_frame(picture.py(), array::to_frame(picture, &self.pool)?, &self.pool)
+        array::from_frame(
+            picture.py(),
+            array::to_frame(picture, &self.pool)?,
+            &self.pool,
+        )
     }
 
     /// Seconds it takes to hand over one frame of this size, for each of `rounds` frames; making it does not count.
@@ -87,7 +96,12 @@ impl TestFrames {
 /// Logs `each` events on each of `threads` threads and waits for them, with the GIL held or released.
 #[pyfunction]
 #[pyo3(name = "__test_log", signature = (threads, each, hold_gil=false))]
-pub(crate) fn test_log(py: Python<'_>, threads: usize, each: usize, hold_gil: bool) -> PyResult<()> {
+pub(crate) fn test_log(
+    py: Python<'_>,
+    threads: usize,
+    each: usize,
+    hold_gil: bool,
+) -> PyResult<()> {
     home::enter()?;
     let work = || {
         thread::scope(|scope| {

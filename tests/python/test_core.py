@@ -1,0 +1,293 @@
+"""The native module by itself: frames without a copy, waits without the GIL, logging, forks, the command line.
+
+Not here: the package on top of it, which the other suites of this folder test.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from framewire import _core
+
+CLIP_FRAMES = 250
+HANG_GUARD = 30.0
+FRAME_BYTES = 1280 * 720 * 3
+WORKFLOW = {
+    "version": "1.0",
+    "inputs": [{"type": "InferenceImage", "name": "image"}],
+    "steps": [
+        {
+            "type": "roboflow_core/absolute_static_crop@v1",
+            "name": "crop",
+            "images": "$inputs.image",
+            "x_center": 40,
+            "y_center": 40,
+            "width": 80,
+            "height": 80,
+        }
+    ],
+    "outputs": [
+        {"type": "JsonField", "name": "crop", "selector": "$steps.crop.crops"},
+        {"type": "JsonField", "name": "image", "selector": "$inputs.image"},
+    ],
+}
+
+
+def frames():
+    return getattr(_core, "__TestFrames")()
+
+
+def make(url, source, **arguments):
+    arguments.setdefault("stream_output", ["image"])
+    return _core.Session(
+        api_url=url,
+        source=source,
+        workflow_configuration=json.dumps({"workflow_specification": WORKFLOW}),
+        turn_server=json.dumps({"iceServers": []}),
+        **arguments,
+    )
+
+
+def file_source(path, **callbacks):
+    return _core.Source.file(path, True, False, True, **callbacks)
+
+
+def drain(session):
+    """Every item until the end; closes the session."""
+    cursor = session.cursor()
+    items = []
+    while True:
+        item = cursor.next(HANG_GUARD)
+        if item is None:
+            session.close()
+            return items
+        items.append(item)
+
+
+def test_a_file_job_delivers_every_frame_as_a_writable_array(worker, clip):
+    calls = []
+    progress = []
+    session = make(
+        worker.url, file_source(clip, on_upload_progress=lambda *counts: progress.append(counts)), data_output=["crop"]
+    )
+    assert session.state == "not_started"
+    session.set_callbacks(on_result=lambda result: calls.append((result.names(), result.metadata[0])))
+    items = drain(session)
+    assert session.state == "closed"
+    assert [item[1][0] for item in items] == list(range(1, CLIP_FRAMES + 1))
+    for frame, metadata, data, pairing, age in items:
+        assert frame.shape == (272, 640, 3) and frame.dtype == np.uint8
+        assert frame.flags.writeable and frame.flags.c_contiguous
+        assert (data, pairing, age) == (None, "exact", None)
+        assert metadata[6] == []
+    assert calls == [(["crop", "image"], frame) for frame in range(1, CLIP_FRAMES + 1)]
+    assert progress[0][0] == 1 and progress[-1][0] == progress[-1][1]
+    counts = json.loads(session.stats())["frames"]
+    assert (counts["delivered"], counts["dropped"], counts["in_flight"]) == (CLIP_FRAMES, {}, 0)
+    # The pixels outlive the session, and can be written to.
+    items[-1][0][:] = 7
+    assert items[-1][0].sum() == 7 * 272 * 640 * 3
+
+
+def test_an_unshared_frame_crosses_without_a_copy_and_its_memory_returns_to_the_pool():
+    pool = frames()
+    for _ in range(1000):
+        array, address = pool.make(1280, 720)
+        assert array.ctypes.data == address
+        assert array.flags.writeable and not array.flags.owndata
+        assert pool.live_bytes == FRAME_BYTES
+        view = array[10:20]
+        del array
+        assert pool.live_bytes == FRAME_BYTES, "a view keeps the pixels"
+        del view
+        assert pool.live_bytes == 0
+    assert pool.allocated == 1
+
+
+def test_a_shared_frame_is_copied_before_anybody_can_write_to_it():
+    array, address = frames().make(64, 48, shared=True)
+    assert array.ctypes.data != address
+    assert (array == [1, 2, 3]).all()
+    array[:] = 0
+
+
+def test_a_view_into_a_larger_frame_is_packed():
+    array, _ = frames().make(101, 77, cropped=True)
+    assert array.shape == (77, 101, 3) and array.flags.c_contiguous
+    assert (array == [1, 2, 3]).all()
+
+
+def test_handing_over_a_frame_costs_far_less_than_copying_it():
+    times = sorted(frames().time(1280, 720, 2000))
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    began = time.perf_counter()
+    for _ in range(20):
+        picture.copy()
+    copy = (time.perf_counter() - began) / 20
+    assert times[len(times) // 2] < copy / 5
+
+
+def test_pictures_of_any_layout_go_in_and_other_arrays_are_refused():
+    pool = frames()
+    picture = np.random.default_rng(5).integers(0, 255, (71, 33, 3), dtype=np.uint8)
+    read_only = picture.copy()
+    read_only.flags.writeable = False
+    for layout in (
+        picture,
+        picture[::-1],
+        picture[:, ::2],
+        picture[3:60, 5:20],
+        picture[..., ::-1],
+        np.asfortranarray(picture),
+        read_only,
+    ):
+        assert (pool.echo(layout) == layout).all()
+    for refused, error in (
+        (picture[..., 0], ValueError),
+        (picture[:0], ValueError),
+        (np.zeros((4, 4, 4), np.uint8), ValueError),
+        (np.zeros((1, 20_000, 3), np.uint8), ValueError),
+        (picture.astype(np.float32), TypeError),
+        (picture.tolist(), TypeError),
+        (None, TypeError),
+    ):
+        with pytest.raises(error):
+            pool.echo(refused)
+
+
+def test_an_exception_of_a_callback_is_reported_and_the_session_goes_on(worker, clip, monkeypatch):
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: reported.append(type(report.exc_value)))
+    session = make(worker.url, file_source(clip))
+
+    def broken(_result):
+        raise ValueError("mine")
+
+    session.set_callbacks(on_result=broken)
+    assert len(drain(session)) == CLIP_FRAMES
+    assert reported == [ValueError] * CLIP_FRAMES
+
+
+def test_closing_from_a_callback_and_from_another_thread_ends_the_iteration(worker, clip):
+    session = make(worker.url, file_source(clip))
+    session.set_callbacks(on_result=lambda result: session.close() if result.metadata[0] == 20 else None)
+    assert len(drain(session)) < CLIP_FRAMES
+
+    source, sender = _core.Source.manual()
+    session = make(worker.url, source)
+    assert session.start(HANG_GUARD)
+    closing = threading.Timer(0.2, session.close)
+    closing.start()
+    assert drain(session) == []
+    closing.join()
+    with pytest.raises(RuntimeError):
+        sender.send(np.zeros((48, 64, 3), np.uint8))
+
+
+def test_a_wait_for_a_frame_ends_at_its_deadline_and_can_be_repeated(worker):
+    source, sender = _core.Source.manual()
+    session = make(worker.url, source)
+    cursor = session.cursor()
+    assert session.start(HANG_GUARD)
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            cursor.next(0.1)
+        assert 0.1 <= time.monotonic() - began < 5
+    assert cursor.poll() is NotImplemented
+    sender.send(np.zeros((240, 320, 3), np.uint8))
+    assert cursor.next(HANG_GUARD)[0].shape == (240, 320, 3)
+    with pytest.raises(ValueError):
+        cursor.next(-1.0)
+    sender.close()
+    assert cursor.next(HANG_GUARD) is None
+    session.close()
+
+
+def test_a_source_makes_one_session_and_nothing_starts_before_it_is_asked_for(worker, clip):
+    source = file_source(clip)
+    threads = threading.active_count()
+    session = make(worker.url, source)
+    assert session.state == "not_started" and threading.active_count() == threads
+    with pytest.raises(RuntimeError, match="already made"):
+        make(worker.url, source)
+    session.close()
+    with pytest.raises(RuntimeError, match="closed session"):
+        session.start(1.0)
+
+
+def test_errors_arrive_as_the_exceptions_of_the_package(worker, tmp_path):
+    missing = make(worker.url, file_source(str(tmp_path / "none.mp4")))
+    with pytest.raises(FileNotFoundError) as caught:
+        missing.start(HANG_GUARD)
+    assert isinstance(caught.value, RuntimeError)
+    nobody = make("http://127.0.0.1:9", _core.Source.manual()[0])
+    cursor = nobody.cursor()
+    with pytest.raises(RuntimeError, match="no worker at"):
+        cursor.next(HANG_GUARD)
+    assert cursor.next(HANG_GUARD) is None, "an error is raised once"
+
+
+def run_python(code, *arguments, timeout=HANG_GUARD):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def test_ctrl_c_ends_a_wait_that_nothing_else_would_end(worker):
+    code = """
+import json, sys
+from framewire import _core
+source, sender = _core.Source.manual()
+session = _core.Session(api_url=sys.argv[1], source=source, stream_output=["image"],
+                        workflow_configuration=sys.argv[2], turn_server='{"iceServers": []}')
+session.start(30.0)
+try:
+    print("waiting", flush=True)
+    session.cursor().next()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+session.close()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, worker.url, json.dumps({"workflow_specification": WORKFLOW})],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "interrupted\n"
+    assert process.wait(timeout=HANG_GUARD) == 0
+    process.stdout.close()
+
+
+def test_the_command_line_runs_inside_the_interpreter():
+    done = run_python("import sys; from framewire import _core; sys.exit(_core.main(['framewire', '--version']))")
+    assert done.returncode == 0 and done.stdout.startswith("framewire")
+    wrong = run_python("import sys; from framewire import _core; sys.exit(_core.main(['framewire', 'nonsense']))")
+    assert wrong.returncode == 2 and "nonsense" in wrong.stderr
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 0), (signal.SIGTERM, 0)])
+def test_signals_end_the_command_line_as_they_end_the_binary(number, status):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from framewire import _core; sys.exit(_core.main(['framewire', 'serve', '--listen', '127.0.0.1:0']))",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().startswith("framewire serve listening on ")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=HANG_GUARD)
+    assert process.returncode == status
+    assert "Traceback" not in errors and "KeyboardInterrupt" not in errors
