@@ -116,7 +116,7 @@ pub enum SourceError {
         reason: String,
     },
     /// The file changed while it was being sent.
-    #[error("{} changed while it was uploaded: it had {expected} bytes and now ends at {found}", .path.display())]
+    #[error("{} changed while it was uploaded: {}", .path.display(), change(*.expected, *.found))]
     Changed {
         /// The file.
         path: PathBuf,
@@ -125,4 +125,11 @@ pub enum SourceError {
         /// What is there now.
         found: u64,
     },
+}
+
+fn change(expected: u64, found: u64) -> String {
+    if expected == found {
+        return "it was written to since the session started".into();
+    }
+    format!("it had {expected} bytes and now ends at {found}")
 }

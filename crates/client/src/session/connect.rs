@@ -1,5 +1,5 @@
-//! From nothing to an applied answer: source, candidates, reaching the worker, offer and answer.
-//! Not here: what happens on the connection afterwards (`driver`).
+//! From nothing to an applied answer: the source once, then for each connection candidates, reaching the worker, offer and
+//! answer. Not here: what happens on the connection afterwards (`driver`).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,13 +7,13 @@ use std::time::Instant;
 use framewire_protocol::session::Input;
 use framewire_protocol::signalling::{Agreement, Feature};
 use framewire_transport::{Direction, Peer, VideoTrack};
-use tempfile::TempPath;
 
 use crate::client::ApiKeyTransport;
 use crate::error::{SessionError, Step};
 use crate::http::{ApiUrl, Signalling};
 use crate::platform;
 use crate::request::offered_agreement;
+use crate::session::file_job::FileJob;
 use crate::session::live::Link;
 #[cfg(feature = "ffmpeg")]
 use crate::session::live::{self, LiveSource};
@@ -49,53 +49,65 @@ pub(crate) struct Connected {
     pub(crate) peer: Peer,
     pub(crate) upload: Option<Upload>,
     pub(crate) signalling: Signalling,
-    /// Deleted when the session is released.
-    pub(crate) _temporary: Option<TempPath>,
+}
+
+/// Everything connections are made from, for as long as the session lives.
+pub(crate) struct Ready {
+    api: ApiUrl,
+    api_key: Option<String>,
+    transport: ApiKeyTransport,
+    source: Prepared,
+}
+
+/// Makes the source ready.
+pub(crate) async fn ready(shared: &Arc<Shared>, launch: Launch) -> Result<Ready, SessionError> {
+    let source = prepare(shared, launch.source).await?;
+    if let Some(file) = &source.file {
+        shared.upload.announce(file.size());
+    }
+    shared.ledger(|ledger| ledger.begin(Instant::now()));
+    Ok(Ready {
+        api: launch.api,
+        api_key: launch.api_key,
+        transport: launch.transport,
+        source,
+    })
 }
 
 /// Runs the handshake. Cancel-safe: dropping it releases everything begun so far.
 pub(crate) async fn connect(
     shared: &Arc<Shared>,
-    launch: Launch,
+    ready: &Ready,
 ) -> Result<Connected, SessionError> {
-    let Launch {
+    let Ready {
         api,
         api_key,
         transport,
         source,
-    } = launch;
+    } = ready;
     let options = &shared.options;
-    let prepared = prepare(shared, source).await?;
-    if let Some(upload) = &prepared.upload {
-        shared.upload.announce(upload.size);
-    }
-
-    shared.ledger(|ledger| ledger.begin(Instant::now()));
+    let upload = source.file.as_ref().map(FileJob::upload).transpose()?;
     shared.input(Input::Start);
     let signalling = Signalling::new(
         api.clone(),
         api_key.clone(),
-        transport,
+        *transport,
         options.reach_timeout,
         options.signalling_timeout,
     )?;
     let fetched = match shared.plan.ice {
         Some(_) => None,
-        None => platform::turn_servers(options, &api, api_key.as_deref()).await,
+        None => platform::turn_servers(options, api, api_key.as_deref()).await,
     };
     let ice = shared.plan.ice.as_ref().or(fetched.as_ref());
-    let gather = network::offer(shared, network::servers(ice, &api));
+    let gather = network::offer(shared, network::servers(ice, api));
     let (offer, ()) = tokio::try_join!(gather, signalling.reach())?;
     shared.keep_gathering(offer.gathering());
 
     shared.input(Input::OfferReady);
-    let body = shared.plan.body(
-        api_key.as_deref(),
-        transport,
-        ice,
-        offer.sdp(),
-        prepared.fps,
-    );
+    let body = shared
+        .plan
+        .body(api_key.as_deref(), *transport, ice, offer.sdp(), source.fps);
     let answer = signalling.exchange(&body).await?;
     let agreement = answer.agreement.clone();
     let shown = api.shown();
@@ -108,13 +120,12 @@ pub(crate) async fn connect(
             })
     });
     let peer = applied.await?;
-    link(shared, &peer, agreement.as_ref(), &api)?;
+    link(shared, &peer, agreement.as_ref(), api)?;
     shared.input(Input::AnswerApplied);
     Ok(Connected {
         peer,
-        upload: prepared.upload,
+        upload,
         signalling,
-        _temporary: prepared.temporary,
     })
 }
 
@@ -152,8 +163,7 @@ fn link(
 /// A source that is ready to be streamed.
 #[derive(Default)]
 struct Prepared {
-    upload: Option<Upload>,
-    temporary: Option<TempPath>,
+    file: Option<FileJob>,
     /// What the source says about its rate.
     fps: Option<f64>,
 }
@@ -161,10 +171,9 @@ struct Prepared {
 async fn prepare(shared: &Arc<Shared>, source: Source) -> Result<Prepared, SessionError> {
     match source {
         Source::File(file) => {
-            let (upload, temporary) = prepare_file(shared, file).await?;
+            let file = prepare_file(shared, file).await?;
             Ok(Prepared {
-                upload: Some(upload),
-                temporary,
+                file: Some(file),
                 fps: None,
             })
         }
@@ -198,10 +207,7 @@ async fn prepare_live(shared: &Arc<Shared>, source: LiveSource) -> Result<Prepar
     })
 }
 
-async fn prepare_file(
-    shared: &Shared,
-    file: VideoFileSource,
-) -> Result<(Upload, Option<TempPath>), SessionError> {
+async fn prepare_file(shared: &Shared, file: VideoFileSource) -> Result<FileJob, SessionError> {
     let (path, temporary) = if file.is_url() {
         let fetched = fetch(&file.location, file.use_cache, &shared.options).await?;
         (fetched.path, fetched.temporary)
@@ -213,13 +219,7 @@ async fn prepare_file(
         Ok(PreparedFile::open(&path, temporary, &options)?)
     })
     .await?;
-    let upload = Upload {
-        file: prepared.file,
-        path: prepared.path,
-        size: prepared.size,
-        progress: file.on_upload_progress,
-    };
-    Ok((upload, prepared.temporary))
+    Ok(FileJob::new(prepared, file.on_upload_progress))
 }
 
 /// Runs something that blocks for a bounded time beside the session thread, which stays interruptible.

@@ -9,17 +9,30 @@ use framewire_protocol::session::FrameDrop;
 
 use crate::error::{SessionError, Step};
 use crate::json::{Json, Outputs};
+use crate::recovery::Gap;
 use crate::session::decode::{Done, Received};
 use crate::session::queue::QueuedFrame;
 use crate::session::shared::Shared;
 use crate::session::{FrameEvent, ResultEvent};
 use crate::stats::{DropReason, Stage};
 
+/// What comes off the pipeline.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Result(Done),
+    /// Between the results before and after it.
+    Gap(Box<Gap>),
+}
+
 /// Runs until the pipeline is exhausted or shut, then lets consumers see the end.
 pub(crate) fn run(shared: &Arc<Shared>) {
     while let Some(done) = shared.pipeline.next() {
         match done {
-            Some(done) => deliver(shared, done),
+            Some(Item::Result(done)) => deliver(shared, done),
+            Some(Item::Gap(gap)) => {
+                shared.handlers.call_gap(&gap);
+                shared.gap_told();
+            }
             // Decoding contains its own panics, so this is a bug; without its tickets the session cannot go on.
             None => shared.fail(SessionError::Local {
                 step: Step::Streaming,

@@ -12,9 +12,11 @@ use framewire_transport::{ChannelId, CloseReason, DataChannel, Peer, PeerEvent};
 
 use crate::error::{SessionError, Step};
 use crate::http::Signalling;
-use crate::session::connect::{Connected, Launch, RESULTS, UPLOAD, connect};
+use crate::session::connect::{Connected, Launch, RESULTS, Ready, UPLOAD, connect, ready};
 use crate::session::intake::Intake;
-use crate::session::shared::Shared;
+use crate::session::legs::out_of_time;
+use crate::session::recover::recover;
+use crate::session::shared::{Shared, lock};
 use crate::session::upload::{self, Upload};
 use crate::session::verdict::{PeerVerdict, peer_verdict, step_of};
 
@@ -65,21 +67,30 @@ impl Drop for Net<'_> {
 }
 
 async fn session(shared: &Arc<Shared>, launch: Launch) {
-    match guarded(shared, connect(shared, launch)).await {
-        Ok(connected) => {
-            #[cfg(feature = "ffmpeg")]
-            shared.start_receiving();
-            shared.started(Ok(()));
-            Driver::new(shared, connected).run().await;
-        }
-        Err(error) => {
-            shared.fail(error);
+    let (ready, mut connected) = match guarded(shared, first(shared, launch)).await {
+        Ok(first) => first,
+        Err(error) => return shared.fail(error),
+    };
+    shared.started(Ok(()));
+    loop {
+        #[cfg(feature = "ffmpeg")]
+        shared.start_receiving();
+        Driver::new(shared, connected).run().await;
+        match recover(shared, &ready).await {
+            Some(next) => connected = next,
+            None => return,
         }
     }
 }
 
+async fn first(shared: &Arc<Shared>, launch: Launch) -> Result<(Ready, Connected), SessionError> {
+    let ready = ready(shared, launch).await?;
+    let connected = connect(shared, &ready).await?;
+    Ok((ready, connected))
+}
+
 /// Runs a step of the start; closing and deadlines of the machine interrupt it.
-async fn guarded<T>(
+pub(super) async fn guarded<T>(
     shared: &Arc<Shared>,
     work: impl Future<Output = Result<T, SessionError>>,
 ) -> Result<T, SessionError> {
@@ -123,9 +134,10 @@ struct Driver<'a> {
     probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
     last_ping: Option<Instant>,
     ended: bool,
+    /// It ended in a way another connection may mend.
+    recoverable: bool,
     released: bool,
     events_over: bool,
-    _temporary: Option<tempfile::TempPath>,
 }
 
 enum Woken {
@@ -149,9 +161,9 @@ impl<'a> Driver<'a> {
             probe: None,
             last_ping: None,
             ended: false,
+            recoverable: false,
             released: false,
             events_over: false,
-            _temporary: connected._temporary,
         }
     }
 
@@ -162,7 +174,10 @@ impl<'a> Driver<'a> {
             }
             self.intake.place_pending();
             if self.ended && !self.intake.is_blocked() {
-                self.shared.pipeline.end();
+                if !self.recoverable {
+                    self.shared.last_gap();
+                    self.shared.pipeline.end();
+                }
                 self.shared.live.inbox().end();
                 if self.released {
                     return;
@@ -184,7 +199,12 @@ impl<'a> Driver<'a> {
     }
 
     async fn wait(&mut self) -> Woken {
-        let wake = [self.shared.promise_wake(), self.ping_at(), self.upload_lost];
+        let wake = [
+            self.shared.promise_wake(),
+            self.ping_at(),
+            self.upload_lost,
+            self.recovery_deadline(),
+        ];
         let wake = wake.into_iter().flatten().min();
         let blocked = self.intake.is_blocked();
         let events = self
@@ -220,7 +240,10 @@ impl<'a> Driver<'a> {
                 );
             }
             Output::Resumed => tracing::info!("the worker is heard again"),
-            Output::Ended => self.ended = true,
+            Output::Ended => {
+                self.ended = true;
+                self.recoverable = self.shared.is_recoverable();
+            }
             Output::Release => self.release(),
             _ => {}
         }
@@ -234,9 +257,11 @@ impl<'a> Driver<'a> {
             return;
         };
         self.shared.upload.begin(Instant::now());
-        let spawned = self.shared.spawn("framewire-upload", move |shared| {
-            upload::run(shared, upload, &channel)
-        });
+        let spawned = self
+            .shared
+            .spawn_for_leg("framewire-upload", move |shared| {
+                upload::run(shared, upload, &channel)
+            });
         if let Err(error) = spawned {
             self.shared.fail(SessionError::Local {
                 step: Step::Uploading,
@@ -248,7 +273,11 @@ impl<'a> Driver<'a> {
     fn release(&mut self) {
         self.released = true;
         self.upload = None;
-        self.shared.live.stop();
+        if self.recoverable {
+            self.shared.live.stop_leg();
+        } else {
+            self.shared.live.stop();
+        }
         if let Some(peer) = self.peer.take() {
             peer.close(Duration::ZERO);
             if !peer.wait_closed(Instant::now() + CLOSE_WAIT) {
@@ -268,8 +297,15 @@ impl<'a> Driver<'a> {
             } if self.results == Some(channel) => {
                 self.intake.message(data, text);
             }
-            PeerEvent::Stalled => self.shared.input(Input::Stalled(STALL_SILENCE)),
-            PeerEvent::Resumed => self.shared.input(Input::Resumed),
+            PeerEvent::Stalled => {
+                self.shared
+                    .silent_since(Instant::now().checked_sub(STALL_SILENCE));
+                self.shared.input(Input::Stalled(STALL_SILENCE));
+            }
+            PeerEvent::Resumed => {
+                self.shared.silent_since(None);
+                self.shared.input(Input::Resumed);
+            }
             PeerEvent::ChannelClosed(id) if self.results == Some(id) => {
                 self.shared.input(Input::PeerEnded(PeerEnd::Remote));
             }
@@ -299,7 +335,7 @@ impl<'a> Driver<'a> {
             PeerVerdict::Ours => {}
             PeerVerdict::Machine(end) => self.shared.input(Input::PeerEnded(end)),
             PeerVerdict::Error(SessionError::Connect { mut stage }) => {
-                if let Some(servers) = self.shared.unhelpful_servers.get() {
+                if let Some(servers) = &*lock(&self.shared.unhelpful_servers) {
                     stage = format!("{stage} (servers that did not help: {servers})");
                 }
                 self.shared.fail(SessionError::Connect { stage });
@@ -313,6 +349,7 @@ impl<'a> Driver<'a> {
             RESULTS if self.results.is_none() => {
                 self.results = Some(channel.id());
                 self.shared.set_results_channel(channel);
+                self.shared.leg_up(Instant::now());
                 self.shared.input(Input::ResultsOpen);
                 if !self.shared.plan.uploads {
                     self.shared
@@ -342,7 +379,19 @@ impl<'a> Driver<'a> {
             self.last_ping = Some(now);
             self.ping();
         }
+        if self.recovery_deadline().is_some_and(|at| at <= now) {
+            self.shared
+                .fail(out_of_time(self.shared.options.recovery.total));
+        }
         self.shared.input(Input::Tick);
+    }
+
+    /// When an outage has lasted for too long; none while there is none, or once this connection has ended.
+    fn recovery_deadline(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        self.shared.recovery_deadline()
     }
 
     /// When the upload has stood still for so long that the worker must hear something.
@@ -365,7 +414,7 @@ impl<'a> Driver<'a> {
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
+pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

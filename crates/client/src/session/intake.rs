@@ -71,7 +71,8 @@ impl<'a> Intake<'a> {
         if !shared.has_ended()
             && let Some(frame) = message.frame_id()
         {
-            shared.ledger(|ledger| ledger.announced(frame.0));
+            let shown = shared.shown(frame);
+            shared.ledger(|ledger| ledger.announced(shown.0));
         }
         match shared.control(|machine| machine.result(now, &message)) {
             Dispatch::End | Dispatch::Ignored => {}
@@ -83,8 +84,17 @@ impl<'a> Intake<'a> {
                 }
                 let on_track = delivery.track_ticket();
                 let mut job = Job::new(body, &message, delivery, now);
+                if let Some(metadata) = &mut job.result.metadata {
+                    metadata.frame_id = shared.shown(metadata.frame_id);
+                }
+                // A picture on the track is judged when it comes.
                 shared.live_result(&mut job.result, on_track);
-                self.place(job, Job::weight(body));
+                let id = job.result.metadata.as_ref().map(|data| data.frame_id);
+                if shared.admit_result(id) {
+                    self.place(job, Job::weight(body));
+                } else {
+                    self.repeated(job);
+                }
             }
         }
     }
@@ -130,6 +140,18 @@ impl<'a> Intake<'a> {
             // Its frame is on the track and counted there.
             None if self.shared.live.frames_on_track() => {}
             None => self.shared.ledger(|ledger| ledger.dropped(reason, 1)),
+        }
+        self.shared.control(|machine| machine.handlers_done(ticket));
+    }
+
+    /// Users have it already; the worker may go on.
+    fn repeated(&self, job: Job) {
+        let ticket = job.result.ticket;
+        match job.picture {
+            Some((frame, _)) => self.shared.skip_repeated(frame),
+            // Its frame is on the track and counted there.
+            None if self.shared.live.frames_on_track() => {}
+            None => self.shared.ledger(|ledger| ledger.repeated()),
         }
         self.shared.control(|machine| machine.handlers_done(ticket));
     }

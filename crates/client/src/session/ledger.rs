@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     bad: BTreeMap<&'static str, u64>,
     results: u64,
     errors: u64,
+    reconnects: u64,
+    repeated: u64,
     latency: Histogram,
     pub(crate) stages: Stages,
     closed: bool,
@@ -59,6 +61,16 @@ impl Ledger {
     pub(crate) fn result(&mut self, errors: usize) {
         self.results += 1;
         self.errors += errors as u64;
+    }
+
+    /// A new connection brought something new.
+    pub(crate) fn reconnected(&mut self) {
+        self.reconnects += 1;
+    }
+
+    /// A frame came again; it is in the books already.
+    pub(crate) fn repeated(&mut self) {
+        self.repeated += 1;
     }
 
     pub(crate) fn bad_message(&mut self, reason: &'static str, count: u64) {
@@ -128,6 +140,8 @@ impl Ledger {
             },
             results: self.results,
             errors: self.errors,
+            reconnects: self.reconnects,
+            repeated: self.repeated,
             bad_messages: self.bad.clone(),
             fps: fps.map(|span| (self.delivered - 1) as f64 / span.as_secs_f64()),
             elapsed,

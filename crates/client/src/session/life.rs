@@ -142,6 +142,8 @@ impl Shared {
                 self.drop_frame(frame.ticket, FrameDrop::Closed, DropReason::Closed);
             }
             self.input(Input::Close);
+            // Between two connections no machine hears of it.
+            self.attention.notify_one();
             self.live.stop();
             self.pipeline.shut();
             // A session that never started lets go of its source here.
@@ -156,6 +158,10 @@ impl Shared {
         } else {
             Closes::Now
         }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
     }
 
     /// Spawns a thread that counts as part of the session.
@@ -176,6 +182,20 @@ impl Shared {
             lock(&self.state).alive -= 1;
         }
         spawned.map(drop)
+    }
+
+    /// The same for a thread that ends with the current connection.
+    pub(super) fn spawn_for_leg(
+        self: &Arc<Self>,
+        name: &str,
+        body: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) -> std::io::Result<()> {
+        lock(&self.state).leg_threads += 1;
+        let member = LegThread(self.clone());
+        self.spawn(name, move |shared| {
+            let _member = member;
+            body(shared);
+        })
     }
 }
 
@@ -221,6 +241,16 @@ pub(crate) fn closed_result(
             kind: EndKind::Closed,
             termination_reason: None,
         }),
+    }
+}
+
+/// Counts a thread of a connection, from before it starts until it ends or could not be started.
+struct LegThread(Arc<Shared>);
+
+impl Drop for LegThread {
+    fn drop(&mut self) {
+        lock(&self.0.state).leg_threads -= 1;
+        self.0.attention.notify_one();
     }
 }
 

@@ -7,10 +7,12 @@ mod decode;
 mod dispatch;
 mod driver;
 mod event;
+mod file_job;
 mod frames;
 mod handlers;
 mod intake;
 mod ledger;
+mod legs;
 mod life;
 #[cfg_attr(
     not(feature = "ffmpeg"),
@@ -21,6 +23,7 @@ mod network;
 mod observer;
 mod pipeline;
 mod queue;
+mod recover;
 mod shared;
 mod stages;
 mod stream;
@@ -349,7 +352,10 @@ impl Shared {
             .map_err(local)?;
         self.live.open(!self.plan.realtime);
         for _ in 0..DECODERS {
-            let decode = |shared: &Arc<Shared>| shared.pipeline.work(|job| job.work(&shared.pool));
+            let decode = |shared: &Arc<Shared>| {
+                let work = |job: decode::Job| dispatch::Item::Result(job.work(&shared.pool));
+                shared.pipeline.work(work);
+            };
             self.spawn("framewire-decode", decode).map_err(local)?;
         }
         self.spawn("framewire-session", move |shared| {

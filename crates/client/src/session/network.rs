@@ -11,7 +11,7 @@ use crate::error::{SessionError, Step};
 use crate::http::ApiUrl;
 use crate::ice::{DEFAULT_STUN, IceConfig};
 use crate::session::connect::{RESULTS, UPLOAD, blocking, chain};
-use crate::session::shared::Shared;
+use crate::session::shared::{Shared, lock};
 
 /// Batch: encoded frames, and bytes of them, that may wait for their decoder; beyond it frames would be lost up to a keyframe.
 const BATCH_FRAMES: (usize, usize) = (600, 32 << 20);
@@ -112,8 +112,7 @@ impl Shared {
         if !failed.is_empty() {
             let failed = failed.join("; ");
             tracing::warn!("servers that did not help: {failed}");
-            // Gathered once.
-            let _ = self.unhelpful_servers.set(failed);
+            *lock(&self.unhelpful_servers) = Some(failed);
         }
     }
 }

@@ -89,6 +89,17 @@ impl<I, O> Pipeline<I, O> {
         Offered::Taken
     }
 
+    /// Puts something on the conveyor that needs no work, behind everything offered so far and whatever the bounds. Nothing
+    /// after the end.
+    pub(crate) fn insert(&self, output: O) {
+        let mut state = self.lock();
+        if !state.shut && !state.ended {
+            state.slots.push_back(Slot::Done(Some(output)));
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
     /// Takes the oldest item nobody has begun with, to make room for a newer one.
     pub(crate) fn evict(&self) -> Option<I> {
         let mut state = self.lock();
@@ -308,6 +319,32 @@ mod tests {
         assert_eq!(line.next(), Some(None));
         assert_eq!(line.next(), Some(Some(2)));
         assert_eq!(line.next(), None);
+    }
+
+    #[test]
+    fn what_was_inserted_keeps_its_place_and_is_never_evicted() {
+        let line = Pipeline::<u32, u32>::new(LIMITS);
+        for n in 0..8 {
+            assert_eq!(line.offer(n, 1), Offered::Taken);
+        }
+        line.insert(80);
+        assert_eq!(line.offer(8, 1), Offered::Full(8));
+        assert_eq!(line.evict(), Some(0));
+        assert_eq!(line.evict(), Some(1));
+        assert_eq!(line.offer(8, 1), Offered::Taken);
+        line.end();
+        line.insert(90);
+        let worker = std::thread::spawn({
+            let line = Arc::new(line);
+            let out = line.clone();
+            move || {
+                let working = std::thread::spawn(move || line.work(|n| n));
+                let seen: Vec<_> = std::iter::from_fn(|| out.next()).flatten().collect();
+                working.join().unwrap();
+                seen
+            }
+        });
+        assert_eq!(worker.join().unwrap(), [2, 3, 4, 5, 6, 7, 80, 8]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Not here: the threads themselves. No lock is held while user code runs.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
 
@@ -20,9 +20,12 @@ use crate::request::Plan;
 use crate::session::Ended;
 use crate::session::changed::Changed;
 use crate::session::connect::Launch;
-use crate::session::decode::{Done, Job};
+use crate::session::decode::Job;
+use crate::session::dispatch::Item;
 use crate::session::handlers::Handlers;
 use crate::session::ledger::Ledger;
+use crate::session::legs::Legs;
+use crate::session::life::closed_result;
 use crate::session::live::{FrameSlot, Live};
 use crate::session::pipeline::{Limits, Pipeline};
 use crate::session::queue::QueuedFrame;
@@ -58,6 +61,10 @@ pub(super) struct State {
     pub(super) alive: usize,
     /// Threads that still hand out frames.
     pub(super) producers: usize,
+    /// Threads that belong to the current connection.
+    pub(super) leg_threads: usize,
+    /// Gaps whose handlers have returned.
+    pub(super) gaps_told: u64,
 }
 
 /// The protocol machine and what it asks the session thread to do.
@@ -67,6 +74,8 @@ struct Control {
     agenda: VecDeque<Output>,
     /// The typed reason of the first failure.
     failure: Option<SessionError>,
+    /// How the session ended, when that is not what the machine of the last connection says.
+    fate: Option<Result<Ended, SessionError>>,
     early_ack: Option<String>,
     /// When the session thread will look at the machine by itself.
     wake: Option<Instant>,
@@ -83,11 +92,12 @@ pub(crate) struct Shared {
     control: Mutex<Control>,
     /// Wakes the session thread.
     pub(crate) attention: Notify,
-    results_channel: OnceLock<DataChannel>,
+    results_channel: Mutex<Option<DataChannel>>,
     /// STUN and TURN servers that failed and why.
-    pub(super) unhelpful_servers: OnceLock<String>,
+    pub(super) unhelpful_servers: Mutex<Option<String>>,
+    pub(super) legs: Mutex<Legs>,
     pub(super) ledger: Mutex<Ledger>,
-    pub(crate) pipeline: Pipeline<Job, Done>,
+    pub(crate) pipeline: Pipeline<Job, Item>,
     pub(crate) handlers: Handlers,
     pub(crate) upload: UploadMeter,
     pub(crate) live: Live,
@@ -157,6 +167,8 @@ impl Shared {
                 alive: 0,
                 // The dispatcher.
                 producers: 1,
+                leg_threads: 0,
+                gaps_told: 0,
             }),
             launch: Mutex::new(Some(launch)),
             changed: Changed::default(),
@@ -164,12 +176,14 @@ impl Shared {
                 machine: machine::Session::new(config),
                 agenda: VecDeque::new(),
                 failure: None,
+                fate: None,
                 early_ack: None,
                 wake: None,
             }),
             attention: Notify::new(),
-            results_channel: OnceLock::new(),
-            unhelpful_servers: OnceLock::new(),
+            results_channel: Mutex::default(),
+            unhelpful_servers: Mutex::default(),
+            legs: Mutex::new(Legs::new(&options)),
             ledger: Mutex::default(),
             pipeline: Pipeline::new(pipeline),
             handlers: Handlers::default(),
@@ -249,8 +263,31 @@ impl Shared {
     }
 
     pub(crate) fn set_results_channel(&self, channel: DataChannel) {
-        // A second channel of that name changes nothing.
-        let _ = self.results_channel.set(channel);
+        *lock(&self.results_channel) = Some(channel);
+    }
+
+    /// A new connection begins: a machine that knows nothing of the one before but the totals.
+    pub(super) fn renew_control(&self) {
+        let mut control = lock(&self.control);
+        control.machine.reconnect();
+        control.agenda.clear();
+        control.failure = None;
+        control.early_ack = None;
+        control.wake = None;
+        *lock(&self.results_channel) = None;
+        *lock(&self.unhelpful_servers) = None;
+    }
+
+    /// The session is over, whatever the machine of the last connection says. Only the first reason counts.
+    pub(super) fn settle(&self, error: SessionError) {
+        let mut control = lock(&self.control);
+        let fate = match error {
+            SessionError::Closed => closed_result(None),
+            error => Err(error),
+        };
+        control.fate.get_or_insert(fate);
+        control.machine.handle(Instant::now(), Input::Close);
+        self.follow(&mut control);
     }
 
     fn follow(&self, control: &mut Control) {
@@ -274,7 +311,7 @@ impl Shared {
     }
 
     fn send_text(&self, text: &str) {
-        if let Some(channel) = self.results_channel.get()
+        if let Some(channel) = lock(&self.results_channel).as_ref()
             && let Err(error) = channel.send_text(text.to_owned())
         {
             // The connection is ending; its end is reported as an event.
@@ -285,6 +322,9 @@ impl Shared {
     /// How the session ended, by the machine.
     pub(crate) fn verdict(&self) -> Result<Ended, SessionError> {
         let control = lock(&self.control);
+        if let Some(fate) = &control.fate {
+            return fate.clone();
+        }
         verdict(control.machine.end(), control.failure.as_ref())
     }
 

@@ -48,6 +48,15 @@ impl UploadMeter {
         self.lock().total = total;
     }
 
+    /// A new connection begins: nothing was sent on it yet.
+    pub(crate) fn renew(&self) {
+        let mut meter = self.lock();
+        *meter = Meter {
+            total: meter.total,
+            ..Meter::default()
+        };
+    }
+
     pub(crate) fn begin(&self, now: Instant) {
         let mut meter = self.lock();
         meter.begun = Some(now);

@@ -107,7 +107,7 @@ pub(crate) struct PreparedFile {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
     /// Deletes an uncached download when the session is over.
-    pub(crate) temporary: Option<TempPath>,
+    pub(crate) _temporary: Option<TempPath>,
 }
 
 impl PreparedFile {
@@ -158,7 +158,7 @@ impl PreparedFile {
             file,
             path: path.to_owned(),
             size,
-            temporary,
+            _temporary: temporary,
         })
     }
 }

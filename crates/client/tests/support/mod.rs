@@ -11,6 +11,7 @@ mod push;
 mod streamer;
 mod worker;
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -51,6 +52,13 @@ pub(crate) enum Reply {
     Silence,
 }
 
+impl Reply {
+    /// Connect and run the script.
+    pub(crate) fn script(script: impl FnOnce(Worker) + Send + 'static) -> Reply {
+        Reply::Connect(Box::new(script))
+    }
+}
+
 /// The HTTP side. Lives until dropped.
 pub(crate) struct FakeWorker {
     pub(crate) url: String,
@@ -75,12 +83,25 @@ impl Drop for FakeWorker {
 impl FakeWorker {
     /// Answers one session request with `reply`; `GET` always succeeds unless the reply is silence.
     pub(crate) fn start(reply: Reply) -> FakeWorker {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        FakeWorker::sequence([reply])
+    }
+
+    /// Answers each session request with the next reply, and with 503 when they are used up.
+    pub(crate) fn sequence(replies: impl IntoIterator<Item = Reply>) -> FakeWorker {
+        FakeWorker::on(TcpListener::bind("127.0.0.1:0").unwrap(), replies)
+    }
+
+    /// The same at an address that is bound already.
+    pub(crate) fn on(
+        listener: TcpListener,
+        replies: impl IntoIterator<Item = Reply>,
+    ) -> FakeWorker {
+        let replies = replies.into_iter().collect();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (request, requests) = channel();
         let (head, heads) = channel();
         let (script, scripts) = channel();
-        std::thread::spawn(move || serve(&listener, reply, &request, &head, &script));
+        std::thread::spawn(move || serve(&listener, replies, &request, &head, &script));
         FakeWorker {
             url,
             requests,
@@ -156,16 +177,15 @@ pub(crate) fn options() -> ClientOptions {
 
 fn serve(
     listener: &TcpListener,
-    reply: Reply,
+    mut replies: VecDeque<Reply>,
     requests: &Sender<Value>,
     heads: &Sender<String>,
     scripts: &Sender<JoinHandle<()>>,
 ) {
-    let mut reply = Some(reply);
     let mut silent = Vec::new();
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { return };
-        if matches!(reply, Some(Reply::Silence)) {
+        if matches!(replies.front(), Some(Reply::Silence)) {
             silent.push(stream);
             continue;
         }
@@ -179,7 +199,7 @@ fn serve(
         }
         let body: Value = serde_json::from_slice(&body).unwrap();
         let _ = requests.send(body.clone());
-        match reply.take() {
+        match replies.pop_front() {
             Some(Reply::Connect(script)) => {
                 let (endpoint, peer, answer) = answer(&body, PeerConfig::default(), false);
                 let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));

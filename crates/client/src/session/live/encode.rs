@@ -72,7 +72,10 @@ impl Sender<'_> {
     fn frame(&mut self, captured: Captured) -> Result<(), SessionError> {
         let taken = Instant::now();
         if !self.room() {
-            self.shared.live.skipped("no_room");
+            let broken = self.shared.live.slot.is_idle();
+            self.shared
+                .live
+                .skipped(if broken { "no_link" } else { "no_room" });
             return Ok(());
         }
         let Captured { mut frame, at } = captured;
@@ -132,6 +135,7 @@ impl Sender<'_> {
             Err(error) => {
                 let reason = match error {
                     VideoSendError::Congested => "no_room",
+                    _ if self.shared.live.slot.is_idle() => "no_link",
                     _ => "not_connected",
                 };
                 self.shared.live.not_sent(timestamp, reason);

@@ -58,6 +58,12 @@ impl Inbox {
         self.changed.notify_one();
     }
 
+    /// A new connection begins: there are results to come again.
+    pub(crate) fn renew(&self) {
+        let left = std::mem::take(&mut *self.lock());
+        drop(left);
+    }
+
     /// Waits for results or the end of them. Cancel-safe; a wake-up may be early.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;

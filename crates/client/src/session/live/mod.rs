@@ -15,7 +15,7 @@ mod start;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use framewire_protocol::pairing::{PairCounters, PairMode};
@@ -62,19 +62,36 @@ struct Outgoing {
     error: Option<SourceError>,
 }
 
+/// How frames of a track found their results: on connections that are over, and on this one.
+#[derive(Debug, Default)]
+struct Pairs {
+    before: PairingCounts,
+    now: PairCounters,
+}
+
+impl Pairs {
+    fn total(&self) -> PairingCounts {
+        PairingCounts {
+            exact: self.before.exact + self.now.exact,
+            nearest: self.before.nearest + self.now.nearest,
+            unpaired: self.before.unpaired + self.now.unpaired,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) slot: Arc<FrameSlot>,
     #[cfg(feature = "ffmpeg")]
     pub(crate) interrupt: framewire_media::Interrupt,
-    link: OnceLock<Link>,
+    link: Mutex<Option<Arc<Link>>>,
     begun: AtomicBool,
     outgoing: Mutex<Outgoing>,
     /// Frames came back, or the session is over.
     progress: Condvar,
     inbox: Inbox,
-    pairing: Mutex<PairCounters>,
+    pairing: Mutex<Pairs>,
 }
 
 impl Live {
@@ -83,7 +100,7 @@ impl Live {
             slot,
             #[cfg(feature = "ffmpeg")]
             interrupt: framewire_media::Interrupt::new(),
-            link: OnceLock::new(),
+            link: Mutex::default(),
             begun: AtomicBool::new(false),
             outgoing: Mutex::default(),
             progress: Condvar::new(),
@@ -107,18 +124,52 @@ impl Live {
         self.progress.notify_all();
     }
 
-    pub(crate) fn set_link(&self, link: Link) {
-        // There is one answer.
-        let _ = self.link.set(link);
+    /// The connection is over, the session is not: ends what its threads are blocked in.
+    pub(crate) fn stop_leg(&self) {
+        self.slot.unlink();
+        // Whoever waits for progress looks at the slot again.
+        drop(self.outgoing());
+        self.progress.notify_all();
     }
 
-    pub(crate) fn link(&self) -> Option<&Link> {
-        self.link.get()
+    /// A new connection begins, whose threads know nothing of the one before.
+    pub(crate) fn renew(&self) {
+        let mut outgoing = self.outgoing();
+        outgoing.history = History::default();
+        outgoing.exhausted = false;
+        drop(outgoing);
+        self.inbox.renew();
+        let mut pairing = self.pairing.lock().unwrap_or_else(PoisonError::into_inner);
+        *pairing = Pairs {
+            before: pairing.total(),
+            now: PairCounters::default(),
+        };
+    }
+
+    /// Sent and not returned.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.outgoing().history.outstanding()
+    }
+
+    /// Whether the last frame of the input was sent.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.outgoing().exhausted
+    }
+
+    pub(crate) fn set_link(&self, link: Link) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(link));
+    }
+
+    /// What both ends came to, on the latest connection.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        link.clone()
     }
 
     /// Whether pictures come on a track. False until the answer is there.
     pub(crate) fn frames_on_track(&self) -> bool {
-        let track = self.link().and_then(|link| link.track.as_ref());
+        let link = self.link();
+        let track = link.as_ref().and_then(|link| link.track.as_ref());
         track.is_some_and(|track| track.direction().can_receive())
     }
 
@@ -154,6 +205,7 @@ impl Live {
 
     /// The worker can take frames.
     pub(crate) fn begin(&self) {
+        self.slot.link();
         self.begun.store(true, Ordering::Relaxed);
     }
 
@@ -211,7 +263,7 @@ impl Live {
                 outgoing.history.forget();
                 return;
             }
-            if self.slot.wait_closed(Instant::now()) {
+            if self.slot.is_idle() {
                 return;
             }
             let waited = self.progress.wait_timeout(outgoing, left);
@@ -220,26 +272,29 @@ impl Live {
     }
 
     pub(crate) fn set_pairing(&self, counters: PairCounters) {
-        *self.pairing.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+        let mut pairing = self.pairing.lock().unwrap_or_else(PoisonError::into_inner);
+        pairing.now = counters;
     }
 
     /// Adds its figures to a snapshot.
     pub(crate) fn fill(&self, stats: &mut SessionStats, sends: bool) {
-        let counters = *self.pairing.lock().unwrap_or_else(PoisonError::into_inner);
-        stats.pairing = PairingCounts {
-            exact: counters.exact,
-            nearest: counters.nearest,
-            unpaired: counters.unpaired,
-        };
+        let pairing = self.pairing.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.pairing = pairing.total();
+        drop(pairing);
         let link = self.link();
         stats.video = link
+            .as_ref()
             .and_then(|link| link.track.as_ref())
             .map(VideoTrack::stats);
         if sends {
             let mut figures = self.outgoing().figures.clone();
             let counts = self.slot.counts();
             figures.captured = counts.captured;
-            let of_slot = [("replaced", counts.replaced), ("closed", counts.discarded)];
+            let of_slot = [
+                ("replaced", counts.replaced),
+                ("closed", counts.discarded),
+                ("no_link", counts.no_link),
+            ];
             add(&mut figures.dropped, &of_slot);
             stats.outgoing = Some(figures);
         }

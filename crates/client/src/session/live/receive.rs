@@ -235,6 +235,11 @@ impl<'a> Receiver<'a> {
         let ticket = self
             .shared
             .control(|machine| machine.track_frame(Instant::now(), matched, owed));
+        let id = result.as_ref().map(|result| result.metadata.frame_id);
+        if !self.shared.admit_picture(id) {
+            self.shared.skip_repeated(ticket);
+            return;
+        }
         let captured = self.account(&picture, result.as_ref());
         let (metadata, data) = match result {
             Some(result) => (Some(result.metadata), result.data),

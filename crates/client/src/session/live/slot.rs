@@ -35,6 +35,7 @@ pub(crate) enum Taken {
     Frame(Captured),
     /// The input ended and everything before its end was taken.
     Ended,
+    /// The session is over, or its connection.
     Closed,
 }
 
@@ -47,6 +48,8 @@ pub(crate) struct SlotCounts {
     pub(crate) replaced: u64,
     /// Frames thrown away because the session was over.
     pub(crate) discarded: u64,
+    /// Frames thrown away because there was no connection.
+    pub(crate) no_link: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +64,8 @@ enum Phase {
 struct State {
     phase: Phase,
     lossless: bool,
+    /// Whether somebody takes frames. Without, a lossless slot fills up and any other throws away what comes.
+    linked: bool,
     items: VecDeque<Captured>,
     counts: SlotCounts,
 }
@@ -78,6 +83,7 @@ impl Default for FrameSlot {
             state: Mutex::new(State {
                 phase: Phase::Waiting,
                 lossless: false,
+                linked: true,
                 items: VecDeque::new(),
                 counts: SlotCounts::default(),
             }),
@@ -110,6 +116,11 @@ impl FrameSlot {
                 Phase::Open => break,
             }
         }
+        if !state.linked && !state.lossless {
+            state.counts.captured += 1;
+            state.counts.no_link += 1;
+            return Put::Stored;
+        }
         let replaced = if state.lossless {
             None
         } else {
@@ -130,7 +141,7 @@ impl FrameSlot {
     pub(crate) fn take(&self) -> Taken {
         let mut state = self.lock();
         loop {
-            if state.phase == Phase::Closed {
+            if state.phase == Phase::Closed || !state.linked {
                 return Taken::Closed;
             }
             if let Some(item) = state.items.pop_front() {
@@ -158,6 +169,33 @@ impl FrameSlot {
         state.counts.discarded += left.len() as u64;
         drop(state);
         drop(left);
+    }
+
+    /// The connection is gone: whoever takes frames stops, and what is there is of no use but in a lossless slot.
+    pub(crate) fn unlink(&self) {
+        let mut state = self.lock();
+        state.linked = false;
+        let left = if state.lossless {
+            VecDeque::new()
+        } else {
+            std::mem::take(&mut state.items)
+        };
+        state.counts.no_link += left.len() as u64;
+        drop(state);
+        self.changed.notify_all();
+        drop(left);
+    }
+
+    /// A connection is there again.
+    pub(crate) fn link(&self) {
+        self.lock().linked = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether nobody takes frames any more, for good or until there is another connection.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.phase == Phase::Closed || !state.linked
     }
 
     /// Waits for the end of the session; false when the deadline came first.

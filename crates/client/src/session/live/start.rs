@@ -21,7 +21,7 @@ impl Shared {
         };
         lock(&self.state).producers += 1;
         let body = move |shared: &Arc<Shared>| receive::run(shared, &track, mode);
-        if let Err(error) = self.spawn("framewire-video", body) {
+        if let Err(error) = self.spawn_for_leg("framewire-video", body) {
             self.producer_done();
             self.no_thread(&error);
         }
@@ -41,7 +41,7 @@ impl Shared {
         self.changed.notify_all();
         let codec = self.sending_codec(&track);
         let body = move |shared: &Arc<Shared>| encode::run(shared, &track, codec);
-        if let Err(error) = self.spawn("framewire-encode", body) {
+        if let Err(error) = self.spawn_for_leg("framewire-encode", body) {
             self.no_thread(&error);
         }
     }

@@ -1,0 +1,120 @@
+//! A file that may have to go up more than once: each connection sends it from its start, as it was when the session began.
+//! Not here: sending it (`upload`).
+
+use std::fs::Metadata;
+use std::io::{Seek, SeekFrom};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use crate::error::SourceError;
+use crate::session::shared::lock;
+use crate::session::upload::Upload;
+use crate::source::{PreparedFile, ProgressCallback};
+
+/// The open file for the life of the session. Uploads share its position, so there is one at a time.
+pub(super) struct FileJob {
+    prepared: PreparedFile,
+    /// None where the file system does not say.
+    modified: Option<SystemTime>,
+    progress: Option<Arc<Mutex<ProgressCallback>>>,
+}
+
+impl FileJob {
+    pub(super) fn new(prepared: PreparedFile, progress: Option<ProgressCallback>) -> Self {
+        let metadata = prepared.file.metadata();
+        FileJob {
+            modified: metadata.ok().and_then(|metadata| metadata.modified().ok()),
+            prepared,
+            progress: progress.map(|callback| Arc::new(Mutex::new(callback))),
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.prepared.size
+    }
+
+    /// The upload of one connection. Costs a few system calls; an error when the file changed.
+    pub(super) fn upload(&self) -> Result<Upload, SourceError> {
+        let PreparedFile {
+            file, path, size, ..
+        } = &self.prepared;
+        let unreadable = |error: std::io::Error| SourceError::Unreadable {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        self.check(&file.metadata().map_err(unreadable)?)?;
+        let mut file = file.try_clone().map_err(unreadable)?;
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let progress = self.progress.clone().map(|shared| -> ProgressCallback {
+            Box::new(move |done, total| (lock(&shared))(done, total))
+        });
+        Ok(Upload {
+            file,
+            path: path.clone(),
+            size: *size,
+            progress,
+        })
+    }
+
+    fn check(&self, now: &Metadata) -> Result<(), SourceError> {
+        let touched = self.modified.is_some() && now.modified().ok() != self.modified;
+        if now.len() == self.prepared.size && !touched {
+            return Ok(());
+        }
+        Err(SourceError::Changed {
+            path: self.prepared.path.clone(),
+            expected: self.prepared.size,
+            found: now.len(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    fn job(content: &[u8]) -> (tempfile::NamedTempFile, FileJob) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content).unwrap();
+        let prepared = PreparedFile {
+            file: File::open(file.path()).unwrap(),
+            path: file.path().to_owned(),
+            size: content.len() as u64,
+            _temporary: None,
+        };
+        (file, FileJob::new(prepared, None))
+    }
+
+    #[test]
+    fn each_upload_begins_at_the_start_even_of_a_deleted_file() {
+        let (file, job) = job(b"whole");
+        file.close().unwrap();
+        for _ in 0..2 {
+            let mut text = String::new();
+            job.upload()
+                .unwrap()
+                .file
+                .read_to_string(&mut text)
+                .unwrap();
+            assert_eq!(text, "whole");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_written_to_is_not_sent_again() {
+        let (file, longer) = job(b"whole");
+        file.as_file().set_len(9).unwrap();
+        let changed = |job: &FileJob| match job.upload().map(drop) {
+            Err(SourceError::Changed { found, .. }) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(changed(&longer), 9);
+        let (file, rewritten) = job(b"whole");
+        let later = SystemTime::now() + Duration::from_secs(5);
+        file.as_file().set_modified(later).unwrap();
+        assert_eq!(changed(&rewritten), 5);
+    }
+}

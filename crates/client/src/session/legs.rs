@@ -1,0 +1,376 @@
+//! One session over several connections: which frames are new, and what a broken connection means.
+//! Not here: connecting anew (`recover`), and the connections themselves (`driver`).
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use framewire_protocol::FrameId;
+use framewire_protocol::recovery::{Next, Recovery, RecoveryLimits};
+use framewire_protocol::session::{FrameDrop, FrameTicket};
+
+use crate::error::{SessionError, Step};
+use crate::options::ClientOptions;
+use crate::recovery::Gap;
+use crate::session::dispatch::Item;
+use crate::session::shared::{Shared, lock};
+
+/// What the connections of a session have in common. They follow each other; there is never more than one.
+#[derive(Debug)]
+pub(super) struct Legs {
+    policy: Recovery,
+    /// Whether any connection was up.
+    was_up: bool,
+    /// Since when the connection is silent, if it is.
+    silent_since: Option<Instant>,
+    results: Mark,
+    pictures: Mark,
+    /// The worker counts from 1 on each connection; what is added for the user.
+    shift: u64,
+    outage: Option<Outage>,
+    /// Gaps on their way to the handlers so far.
+    gaps: u64,
+}
+
+/// How far results, or pictures of a track, have come, in the numbers users see.
+#[derive(Debug, Default)]
+struct Mark {
+    highest: u64,
+    /// The worker processes again what it had processed before; up to here users have it.
+    repeat_until: u64,
+    caught_up: bool,
+}
+
+impl Mark {
+    fn next_leg(&mut self, repeats: bool) {
+        self.repeat_until = if repeats { self.highest } else { 0 };
+        self.caught_up = self.repeat_until == 0;
+    }
+
+    /// Whether this is new. Without a number it is when something new came before.
+    fn admit(&mut self, id: Option<u64>) -> bool {
+        self.caught_up |= id.is_some_and(|id| id > self.repeat_until);
+        let new = id.map_or(self.caught_up, |id| id > self.repeat_until);
+        if new {
+            self.highest = self.highest.max(id.unwrap_or(self.highest + 1));
+        }
+        new
+    }
+}
+
+/// A time without a working connection.
+#[derive(Debug)]
+struct Outage {
+    cause: SessionError,
+    /// Why the latest attempt failed.
+    last: Option<SessionError>,
+    after: u64,
+    missed: Option<u64>,
+    since: Instant,
+    until: Option<Instant>,
+}
+
+impl Legs {
+    pub(super) fn new(options: &ClientOptions) -> Self {
+        let recovery = &options.recovery;
+        let limits = RecoveryLimits::new(recovery.attempts)
+            .with_backoff(recovery.backoff, recovery.backoff_cap)
+            .with_total(recovery.total);
+        Legs {
+            // A std hasher is seeded by the system; no more is asked of pauses.
+            policy: Recovery::new(limits, RandomState::new().hash_one(0)),
+            was_up: false,
+            silent_since: None,
+            results: Mark {
+                caught_up: true,
+                ..Mark::default()
+            },
+            pictures: Mark {
+                caught_up: true,
+                ..Mark::default()
+            },
+            shift: 0,
+            outage: None,
+            gaps: 0,
+        }
+    }
+}
+
+impl Shared {
+    /// Whether the end of the connection need not be the end of the session.
+    pub(super) fn is_recoverable(&self) -> bool {
+        let cause = self.verdict().err();
+        self.options.recovery.attempts > 0
+            && cause.is_some_and(|cause| may_mend(&cause))
+            && lock(&self.legs).was_up
+            // What was lost cannot be sent again, and nothing else is left to send.
+            && !self.live.is_exhausted()
+            && !self.is_closed()
+    }
+
+    /// The link is silent, or heard again.
+    pub(super) fn silent_since(&self, since: Option<Instant>) {
+        lock(&self.legs).silent_since = since;
+    }
+
+    /// The connection is over. From now on the time without one counts.
+    pub(super) fn link_lost(&self, now: Instant) {
+        let cause = self.verdict().err().unwrap_or(SessionError::Closed);
+        let unanswered = self.plan.media.sends.then(|| self.live.outstanding());
+        let mut legs = lock(&self.legs);
+        legs.policy.broken(now);
+        let silent = match &cause {
+            SessionError::Lost { silence, .. } => now.checked_sub(*silence),
+            _ => legs.silent_since,
+        };
+        let after = if self.live.frames_on_track() {
+            legs.pictures.highest
+        } else {
+            legs.results.highest
+        };
+        match &mut legs.outage {
+            Some(outage) => {
+                outage.last = Some(cause);
+                outage.until = None;
+                if let (Some(missed), Some(more)) = (&mut outage.missed, unanswered) {
+                    *missed += more;
+                }
+            }
+            none => {
+                tracing::warn!("the link broke ({cause}); connecting anew");
+                *none = Some(Outage {
+                    cause,
+                    last: None,
+                    after,
+                    missed: unanswered.or(self.plan.uploads.then_some(0)),
+                    since: silent.unwrap_or(now),
+                    until: None,
+                });
+            }
+        }
+    }
+
+    /// When to connect anew.
+    pub(super) fn next_attempt(&self, now: Instant) -> Next {
+        lock(&self.legs).policy.next_attempt(now)
+    }
+
+    /// An attempt failed in a way another one may not.
+    pub(super) fn attempt_failed(&self, error: SessionError) {
+        let mut legs = lock(&self.legs);
+        tracing::warn!(
+            "attempt {} to connect anew failed: {error}",
+            legs.policy.attempts()
+        );
+        if let Some(outage) = &mut legs.outage {
+            outage.last = Some(error);
+        }
+    }
+
+    /// When the time without a link is used up; none while there is one.
+    pub(super) fn recovery_deadline(&self) -> Option<Instant> {
+        lock(&self.legs).policy.deadline()
+    }
+
+    /// How the session ends when no further attempt is made.
+    pub(super) fn unrecovered(&self) -> SessionError {
+        let mut legs = lock(&self.legs);
+        let attempts = legs.policy.attempts();
+        match legs.outage.take() {
+            Some(outage) => SessionError::Unrecovered {
+                cause: Box::new(outage.cause),
+                attempts,
+                last: outage.last.map(Box::new),
+            },
+            None => SessionError::Closed,
+        }
+    }
+
+    /// Makes everything that belongs to one connection ready for the next. False: the session was closed meanwhile.
+    pub(super) fn begin_leg(&self) -> bool {
+        self.renew_control();
+        self.live.renew();
+        self.upload.renew();
+        let mut legs = lock(&self.legs);
+        legs.silent_since = None;
+        // A file is processed from its start again; every other source goes on with what comes now.
+        let repeats = self.plan.uploads;
+        if !repeats {
+            legs.shift = legs.results.highest.max(legs.pictures.highest);
+        }
+        legs.results.next_leg(repeats);
+        legs.pictures.next_leg(repeats);
+        drop(legs);
+        // Asked last: whoever closes after this finds the new machine.
+        !self.is_closed()
+    }
+
+    /// The channels are open.
+    pub(super) fn leg_up(&self, now: Instant) {
+        let mut legs = lock(&self.legs);
+        legs.was_up = true;
+        legs.policy.connected(now);
+        if let Some(outage) = &mut legs.outage {
+            outage.until = Some(now);
+        }
+    }
+
+    /// The number users see for one of the worker's.
+    pub(super) fn shown(&self, id: FrameId) -> FrameId {
+        FrameId(id.0.saturating_add(lock(&self.legs).shift))
+    }
+
+    /// Whether a result is new. The first new one tells the gap before it.
+    pub(super) fn admit_result(&self, id: Option<FrameId>) -> bool {
+        let mut legs = lock(&self.legs);
+        let new = legs.results.admit(id.map(|id| id.0));
+        if new {
+            self.pass_gap(&mut legs, id);
+        }
+        new
+    }
+
+    /// Whether a picture of the track is new. The first new one waits until the gap before it was told.
+    #[cfg(feature = "ffmpeg")]
+    pub(super) fn admit_picture(&self, id: Option<FrameId>) -> bool {
+        let mut legs = lock(&self.legs);
+        let new = legs.pictures.admit(id.map(|id| id.0));
+        if !new {
+            return false;
+        }
+        self.pass_gap(&mut legs, id);
+        let gaps = legs.gaps;
+        drop(legs);
+        let mut state = lock(&self.state);
+        while state.gaps_told < gaps && !state.closed {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    /// The stream ends here, with or without something new since the last gap.
+    pub(super) fn last_gap(&self) {
+        self.pass_gap(&mut lock(&self.legs), None);
+    }
+
+    /// The handlers of a gap have returned.
+    pub(super) fn gap_told(&self) {
+        lock(&self.state).gaps_told += 1;
+        self.changed.notify_all();
+    }
+
+    /// A frame came that users have already.
+    pub(super) fn skip_repeated(&self, ticket: FrameTicket) {
+        self.ledger(|ledger| ledger.repeated());
+        self.control(|machine| machine.frame_dropped(ticket, FrameDrop::Repeated));
+    }
+
+    /// Under the lock, so that nothing new overtakes the gap.
+    fn pass_gap(&self, legs: &mut Legs, resumed_at: Option<FrameId>) {
+        let Some(outage) = legs.outage.take() else {
+            return;
+        };
+        let until = outage.until.unwrap_or(outage.since);
+        let gap = Gap {
+            after: (outage.after > 0).then_some(FrameId(outage.after)),
+            resumed_at,
+            missed: outage.missed,
+            outage: until.saturating_duration_since(outage.since),
+            cause: outage.cause,
+            attempts: legs.policy.attempts(),
+        };
+        legs.policy.progressed();
+        legs.gaps += 1;
+        self.ledger(|ledger| ledger.reconnected());
+        self.pipeline.insert(Item::Gap(Box::new(gap)));
+    }
+}
+
+/// Whether another attempt may do what this one did not.
+pub(super) fn may_mend(error: &SessionError) -> bool {
+    match error {
+        SessionError::Lost { .. }
+        | SessionError::Transport { .. }
+        | SessionError::PeerClosed { .. }
+        | SessionError::WorkerGone { .. }
+        | SessionError::Unreachable { .. }
+        | SessionError::Silent { .. }
+        | SessionError::Signalling { .. }
+        | SessionError::Connect { .. } => true,
+        SessionError::Timeout { step, .. } | SessionError::Local { step, .. } => matches!(
+            step,
+            Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting
+        ),
+        // Too early, too many, or its own trouble; whatever else it refuses it will refuse again.
+        SessionError::Http(failure) => {
+            failure.status >= 500 || matches!(failure.status, 408 | 409 | 425 | 429)
+        }
+        _ => false,
+    }
+}
+
+/// How long a new connection was looked for in vain.
+pub(super) fn out_of_time(total: Duration) -> SessionError {
+    SessionError::Timeout {
+        step: Step::Connecting,
+        after: total,
+        hint: "no new connection came about in the time of one outage (recovery.total)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::HttpFailure;
+
+    #[test]
+    fn what_was_seen_is_not_new_and_what_has_no_number_follows_what_has() {
+        let mut mark = Mark::default();
+        mark.next_leg(true);
+        assert!(mark.admit(Some(1)) && mark.admit(None) && mark.admit(Some(3)));
+        assert_eq!(mark.highest, 3);
+        mark.next_leg(true);
+        assert!(!mark.admit(None) && !mark.admit(Some(1)) && !mark.admit(Some(3)));
+        assert!(mark.admit(Some(4)) && mark.admit(None));
+        assert_eq!(mark.highest, 5);
+        mark.next_leg(false);
+        assert!(mark.admit(None) && mark.admit(Some(1)));
+    }
+
+    #[test]
+    fn a_worker_being_restarted_is_waited_for_and_a_refusal_is_final() {
+        let http = |status| {
+            SessionError::Http(Box::new(HttpFailure {
+                url: String::new(),
+                status,
+                message: None,
+                error_type: None,
+                body: String::new(),
+            }))
+        };
+        for status in [400, 401, 402, 403, 404, 422] {
+            assert!(!may_mend(&http(status)), "{status}");
+        }
+        for status in [408, 409, 429, 500, 502, 503, 504] {
+            assert!(may_mend(&http(status)), "{status}");
+        }
+        let at = |step| SessionError::Timeout {
+            step,
+            after: Duration::ZERO,
+            hint: "",
+        };
+        assert!(may_mend(&at(Step::Connecting)));
+        assert!(!may_mend(&at(Step::FirstResult)) && !may_mend(&at(Step::Uploading)));
+        assert!(may_mend(&SessionError::WorkerGone {
+            step: Step::Streaming
+        }));
+        let worker = SessionError::Worker {
+            errors: vec!["no".into()],
+            termination_reason: None,
+        };
+        assert!(!may_mend(&worker) && !may_mend(&SessionError::Closed));
+    }
+}
