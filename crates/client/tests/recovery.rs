@@ -3,45 +3,15 @@
 mod support;
 
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use framewire::{
-    ClientOptions, EndKind, FrameId, Gap, Recovery, Session, SessionError, SessionStats, Step,
-    VideoFileSource,
-};
-use support::{FakeWorker, Reply, Worker, clip, config, options, picture, shade};
+use framewire::{EndKind, FrameId, Session, SessionError, SourceError, Step, VideoFileSource};
+use support::gaps::{assert_balanced, gaps_of, recovering};
+use support::{FakeWorker, Reply, Worker, clip, config, long_file, shade};
 
-/// Ten attempts with pauses that no test notices.
-fn recovering() -> ClientOptions {
-    let mut options = options();
-    options.recovery = Recovery::reconnect()
-        .with_backoff(Duration::from_millis(10))
-        .with_backoff_cap(Duration::from_millis(50));
-    options
-}
-
-fn session_of(worker: &FakeWorker, options: ClientOptions) -> Session {
-    worker.session_with(
-        VideoFileSource::new(clip().to_str().unwrap()),
-        config(),
-        options,
-    )
-}
-
-fn gaps_of(session: &Session) -> std::sync::mpsc::Receiver<Gap> {
-    let (told, gaps) = channel();
-    session.on_gap(move |gap| told.send(gap.clone()).unwrap());
-    gaps
-}
-
-fn assert_balanced(stats: &SessionStats) {
-    let frames = &stats.frames;
-    assert_eq!(
-        frames.produced,
-        frames.delivered + frames.dropped.values().sum::<u64>(),
-        "{frames:?}"
-    );
-    assert_eq!(frames.in_flight, 0);
+fn session_of(worker: &FakeWorker) -> Session {
+    let source = VideoFileSource::new(clip().to_str().unwrap());
+    worker.session_with(source, config(), recovering())
 }
 
 /// Receives the file and sends results of frames from the first one on; the last ones of `frames` say nothing more.
@@ -72,7 +42,7 @@ fn a_file_cut_in_mid_results_is_delivered_whole_each_frame_once_and_in_order() {
         }),
         whole(FRAMES),
     ]);
-    let session = session_of(&worker, recovering());
+    let session = session_of(&worker);
     let gaps = gaps_of(&session);
     let (told, data) = channel();
     session.on_data("data", move |value, metadata| {
@@ -116,5 +86,155 @@ fn a_file_cut_in_mid_results_is_delivered_whole_each_frame_once_and_in_order() {
     assert!(stats.frames.dropped.is_empty(), "{:?}", stats.frames);
     assert_eq!((stats.reconnects, stats.repeated), (1, 120));
     assert!(stats.upload.complete);
-    let _ = picture(1);
+}
+
+/// Small steps and no luck: a cut may come at any point of a connection's life, also before it has done anything.
+#[test]
+fn a_hundred_random_cuts_lose_nothing_and_repeat_nothing() {
+    const FRAMES: u64 = 300;
+    const SEED: u64 = 0x5eed;
+    let mut random = SEED;
+    let mut next = |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let mut reached = 0;
+    let mut replies = Vec::new();
+    for _ in 0..100 {
+        let (kind, forward) = (next(8), next(5));
+        replies.push(match kind {
+            0 => Reply::Answer(503, "busy".into()),
+            1 => Reply::script(|mut worker| {
+                worker.open();
+                worker.hang_up();
+            }),
+            2 => Reply::script(|mut worker| {
+                worker.receive_file();
+                worker.hang_up();
+            }),
+            _ => {
+                reached = (reached + forward).min(FRAMES - 1);
+                let frames = reached;
+                Reply::script(move |mut worker| {
+                    results(&mut worker, frames);
+                    worker.hang_up();
+                })
+            }
+        });
+    }
+    replies.push(whole(FRAMES));
+    let worker = FakeWorker::sequence(replies);
+    let mut options = recovering();
+    options.recovery = options
+        .recovery
+        .with_attempts(1000)
+        .with_total(support::GUARD * 20);
+    let source = VideoFileSource::new(clip().to_str().unwrap());
+    let session = worker.session_with(source, config(), options);
+    let gaps = gaps_of(&session);
+    let seen: Vec<_> = session
+        .frames()
+        .map(|event| event.unwrap().frame_id().unwrap().0)
+        .collect();
+    assert_eq!(seen, (1..=FRAMES).collect::<Vec<_>>(), "seed {SEED:#x}");
+    session.close();
+    let stats = session.stats();
+    assert_balanced(&stats);
+    assert!(stats.frames.dropped.is_empty());
+    let gaps: Vec<_> = gaps.try_iter().collect();
+    assert_eq!(gaps.len() as u64, stats.reconnects);
+    for gap in &gaps {
+        let after = gap.after.map_or(0, |after| after.0);
+        assert_eq!(gap.resumed_at, Some(FrameId(after + 1)), "seed {SEED:#x}");
+    }
+    assert_eq!(gaps.iter().map(|gap| gap.attempts).sum::<u32>(), 100);
+}
+
+#[test]
+fn a_cut_in_mid_upload_sends_the_file_again() {
+    let path = long_file("again.mp4", 4 << 20);
+    let expected = std::fs::read(&path).unwrap();
+    let worker = FakeWorker::sequence([
+        Reply::script(|mut worker| {
+            worker.until("some chunks", |worker| worker.chunks.len() >= 10);
+            worker.hang_up();
+        }),
+        Reply::script(move |mut worker| {
+            assert!(worker.receive_file() == expected, "the file arrived whole");
+            worker.send_frame(1);
+            worker.complete(1);
+            worker.linger();
+        }),
+    ]);
+    let (told, progress) = channel();
+    let source = VideoFileSource::new(path.to_str().unwrap())
+        .on_upload_progress(move |done, total| told.send((done, total)).unwrap());
+    let session = worker.session_with(source, config(), recovering());
+    let gaps = gaps_of(&session);
+    assert_eq!(session.run().unwrap().kind, EndKind::Complete);
+    let gap = gaps.try_recv().unwrap();
+    assert_eq!((gap.after, gap.resumed_at), (None, Some(FrameId(1))));
+    assert_eq!(gap.cause.step(), Some(Step::Uploading));
+    let (done, total) = progress.try_iter().last().unwrap();
+    assert_eq!(done, total);
+    let stats = session.stats();
+    assert!(stats.upload.complete && stats.upload.bytes == stats.upload.total_bytes);
+    assert_eq!(stats.repeated, 0);
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_not_sent_again() {
+    let path = long_file("changed.mp4", 4 << 20);
+    let changing = path.clone();
+    let worker = FakeWorker::sequence([
+        Reply::script(move |mut worker| {
+            worker.until("some chunks", |worker| worker.chunks.len() >= 10);
+            let file = std::fs::File::options()
+                .append(true)
+                .open(changing)
+                .unwrap();
+            let later = SystemTime::now() + Duration::from_secs(60);
+            file.set_modified(later).unwrap();
+            worker.hang_up();
+        }),
+        whole(1),
+    ]);
+    let source = VideoFileSource::new(path.to_str().unwrap());
+    let session = worker.session_with(source, config(), recovering());
+    let error = session.run().unwrap_err();
+    assert!(
+        matches!(error, SessionError::Source(SourceError::Changed { .. })),
+        "{error:?}"
+    );
+    assert_eq!(worker.requests.try_iter().count(), 1);
+}
+
+/// A consumer may be further behind than the whole outage.
+#[test]
+fn a_slow_consumer_gets_what_was_queued_before_the_cut_and_then_the_rest() {
+    const FRAMES: u64 = 60;
+    let (release, held) = whole(FRAMES).held();
+    let first = Reply::script(|mut worker| {
+        results(&mut worker, 20);
+        worker.hang_up();
+    });
+    let worker = FakeWorker::sequence([first, held]);
+    let session = session_of(&worker);
+    let mut frames = session.frames();
+    assert_eq!(frames.next().unwrap().unwrap().frame_id(), Some(FrameId(1)));
+    worker.requests.recv().unwrap();
+    let rest: Vec<_> = std::thread::scope(|scope| {
+        let rest = scope.spawn(move || {
+            let ids = frames.map(|event| event.unwrap().frame_id().unwrap().0);
+            ids.collect::<Vec<_>>()
+        });
+        worker.requests.recv().unwrap();
+        drop(release);
+        rest.join().unwrap()
+    });
+    assert_eq!(rest, (2..=FRAMES).collect::<Vec<_>>());
+    session.close();
+    assert_eq!(session.stats().repeated, 20);
 }

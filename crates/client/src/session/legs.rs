@@ -52,7 +52,9 @@ impl Mark {
         self.caught_up |= id.is_some_and(|id| id > self.repeat_until);
         let new = id.map_or(self.caught_up, |id| id > self.repeat_until);
         if new {
-            self.highest = self.highest.max(id.unwrap_or(self.highest + 1));
+            self.highest = self
+                .highest
+                .max(id.unwrap_or(self.highest.saturating_add(1)));
         }
         new
     }

@@ -5,6 +5,7 @@
 mod content;
 #[cfg(feature = "ffmpeg")]
 pub(crate) mod echo;
+pub(crate) mod gaps;
 #[cfg(feature = "ffmpeg")]
 mod push;
 #[cfg(feature = "ffmpeg")]
@@ -50,12 +51,34 @@ pub(crate) enum Reply {
     Vanish,
     /// Keep the connection open and say nothing.
     Silence,
+    /// Take the request, wait for the test, then answer as this. A test that goes away lets it go on.
+    Held(Receiver<()>, Box<Reply>),
 }
 
 impl Reply {
     /// Connect and run the script.
     pub(crate) fn script(script: impl FnOnce(Worker) + Send + 'static) -> Reply {
         Reply::Connect(Box::new(script))
+    }
+
+    /// The same once the test lets go of the sender.
+    pub(crate) fn held(self) -> (Sender<()>, Reply) {
+        let (release, held) = channel();
+        (release, Reply::Held(held, Box::new(self)))
+    }
+
+    /// A worker of ours that sends video back.
+    #[cfg(feature = "ffmpeg")]
+    pub(crate) fn echo(script: impl FnOnce(Echo) + Send + 'static) -> Reply {
+        let script = move |worker| script(Echo::new(worker, Habits::default()));
+        Reply::Video(VideoConfig::default(), true, Box::new(script))
+    }
+
+    /// A worker of ours that has frames of its own.
+    #[cfg(feature = "ffmpeg")]
+    pub(crate) fn stream(script: impl FnOnce(Worker) + Send + 'static) -> Reply {
+        let video = VideoConfig::default().with_receive(false);
+        Reply::Video(video, true, Box::new(script))
     }
 }
 
@@ -132,11 +155,7 @@ impl FakeWorker {
     /// A worker of ours that has frames of its own.
     #[cfg(feature = "ffmpeg")]
     pub(crate) fn streaming(script: impl FnOnce(Worker) + Send + 'static) -> FakeWorker {
-        FakeWorker::start(Reply::Video(
-            VideoConfig::default().with_receive(false),
-            true,
-            Box::new(script),
-        ))
+        FakeWorker::start(Reply::stream(script))
     }
 
     /// A session on this worker: one picture output `image`, batch mode.
@@ -199,7 +218,12 @@ fn serve(
         }
         let body: Value = serde_json::from_slice(&body).unwrap();
         let _ = requests.send(body.clone());
-        match replies.pop_front() {
+        let mut reply = replies.pop_front();
+        while let Some(Reply::Held(release, then)) = reply {
+            let _ = release.recv();
+            reply = Some(*then);
+        }
+        match reply {
             Some(Reply::Connect(script)) => {
                 let (endpoint, peer, answer) = answer(&body, PeerConfig::default(), false);
                 let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));
@@ -220,7 +244,7 @@ fn serve(
                 respond(&mut stream, 200, &answer);
             }
             Some(Reply::Answer(status, text)) => respond(&mut stream, status, &text),
-            Some(Reply::Silence) | None => respond(&mut stream, 503, "used up"),
+            Some(Reply::Silence | Reply::Held(..)) | None => respond(&mut stream, 503, "used up"),
         }
     }
 }
