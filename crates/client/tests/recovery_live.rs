@@ -182,7 +182,7 @@ fn a_stream_the_worker_reads_goes_on_with_numbers_that_never_go_back() {
         assert!(id > last, "{id} after {last}");
         assert_eq!(u64::from(number(&event) - 1) % 5, (id - 1) % 5);
         last = id;
-        if id == EACH.into() {
+        if id == u64::from(EACH) {
             let _ = seen.send(());
         }
     }
