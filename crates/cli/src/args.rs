@@ -143,6 +143,9 @@ pub(crate) struct RunArgs {
     /// How long a network source read here may be gone before the session ends: seconds, 0 = at once, or forever
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_reconnect)]
     pub(crate) reconnect: Reconnect,
+    /// When the link to the worker breaks, connect anew and go on, with up to N attempts in one outage
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_value = "0", default_missing_value = "10")]
+    pub(crate) recover: u32,
 
     /// Write the summary JSON ('-' = stdout)
     #[arg(long, value_name = "FILE")]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -155,6 +155,46 @@ fn a_worker_killed_in_mid_stream_is_status_1_within_seconds() {
     assert_eq!(output.status.code(), Some(1), "{}", last_line(&output));
     assert_eq!(json_file(&summary)["ended"], "error");
     assert!(count_frames(&video) >= 10);
+}
+
+#[test]
+fn a_worker_killed_and_started_again_costs_no_frame_when_asked_to_recover() {
+    let mut serve = Serve::start(&[]);
+    let address = serve.url.strip_prefix("http://").unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let (video, summary) = (dir.path().join("v.mp4"), dir.path().join("s.json"));
+    let mut child = detect_at(&serve.url)
+        .args(["--recover=20", "--out-data", "-"])
+        .arg("--out-video")
+        .arg(&video)
+        .arg("--summary")
+        .arg(&summary)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let id = |line: String| {
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        line["frame_id"].as_u64().unwrap()
+    };
+    let mut ids: Vec<u64> = lines
+        .by_ref()
+        .take(20)
+        .map(|line| id(line.unwrap()))
+        .collect();
+    serve.child.kill().unwrap();
+    serve.child.wait().unwrap();
+    let _again = Serve::start_at(&address, &[]);
+    ids.extend(lines.map(|line| id(line.unwrap())));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", last_line(&output));
+    assert_eq!(ids, (1..=CLIP_FRAMES as u64).collect::<Vec<_>>());
+    assert_eq!(count_frames(&video), CLIP_FRAMES);
+    let summary = json_file(&summary);
+    assert_eq!(summary["reconnects"], 1);
+    assert_eq!(summary["frames"]["produced"], CLIP_FRAMES);
+    assert_eq!(summary["frames"]["delivered"], CLIP_FRAMES);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub struct Recovery {
     pub backoff: Duration,
     /// Longest pause before any attempt. Default 7 s.
     pub backoff_cap: Duration,
-    /// Longest time without a link in one outage. Default 60 s.
+    /// Longest time without a link in one outage, counted from when the link was given up. Default 60 s.
     pub total: Duration,
 }
 

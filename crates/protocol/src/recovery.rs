@@ -29,7 +29,7 @@ pub struct RecoveryLimits {
     pub base: Duration,
     /// Longest pause before any attempt. Default 7 s.
     pub cap: Duration,
-    /// Longest time without a link. Default 60 s.
+    /// Longest time without a link, from when it is called broken. Default 60 s.
     pub total: Duration,
 }
 
@@ -119,6 +119,7 @@ impl Recovery {
     /// The link did what it is for: the outage is over.
     pub fn progressed(&mut self) {
         self.attempts = 0;
+        self.down_since = None;
         self.down_before = Duration::ZERO;
     }
 

@@ -39,6 +39,9 @@ pub(crate) struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pairing: Option<Pairing>,
     pub(crate) upload: Option<Upload>,
+    /// New connections after a broken link; absent when there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reconnects: Option<u64>,
     pub(crate) cpu_seconds: f64,
     pub(crate) max_rss_mb: f64,
 }

@@ -50,6 +50,9 @@ pub(crate) fn render(summary: &Summary, detections: &BTreeMap<String, u64>) -> S
             .collect();
         row("stages, p50 in ms", stages.join(", "));
     }
+    if let Some(reconnects) = summary.reconnects {
+        row("new connections", reconnects.to_string());
+    }
     if let Some(upload) = summary.upload {
         row(
             "upload",

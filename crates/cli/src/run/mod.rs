@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use framewire::{
     Client, ClientOptions, ConfigError, FrameSender, LocalStreamSource, ManualSource, MjpegSource,
-    RtspSource, Session, SessionStats, Source, VideoFileSource, WebcamSource, Workflow,
+    Recovery, RtspSource, Session, SessionStats, Source, VideoFileSource, WebcamSource, Workflow,
 };
 use framewire_worker::{Worker, WorkerConfig, WorkerEnv};
 
@@ -205,6 +205,7 @@ fn options(args: &RunArgs) -> Result<ClientOptions, ConfigError> {
     let mut options = ClientOptions::from_env()?;
     options.relay_only = args.relay_only;
     options.reconnect = args.reconnect.into();
+    options.recovery = Recovery::default().with_attempts(args.recover);
     Ok(options)
 }
 

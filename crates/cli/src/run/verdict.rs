@@ -178,6 +178,7 @@ pub(super) fn summary(
             unpaired: stats.pairing.unpaired,
         }),
         upload,
+        reconnects: (stats.reconnects > 0).then_some(stats.reconnects),
         cpu_seconds: rounded(usage::cpu_seconds()),
         max_rss_mb: rounded(usage::max_rss_mb()),
     }

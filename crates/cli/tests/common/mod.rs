@@ -102,9 +102,14 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", args)
+    }
+
+    /// The same at an address of the test's choice.
+    pub(crate) fn start_at(address: &str, args: &[&str]) -> Self {
         let mut command = framewire();
         command
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", address])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());

@@ -214,6 +214,7 @@ impl Shared {
         legs.policy.connected(now);
         if let Some(outage) = &mut legs.outage {
             outage.until = Some(now);
+            tracing::info!("the link to the worker is up again");
         }
     }
 
@@ -255,7 +256,14 @@ impl Shared {
 
     /// The stream ends here, with or without something new since the last gap.
     pub(super) fn last_gap(&self) {
-        self.pass_gap(&mut lock(&self.legs), None);
+        let mut legs = lock(&self.legs);
+        if legs
+            .outage
+            .as_ref()
+            .is_some_and(|outage| outage.until.is_some())
+        {
+            self.pass_gap(&mut legs, None);
+        }
     }
 
     /// The handlers of a gap have returned.
@@ -275,7 +283,8 @@ impl Shared {
         let Some(outage) = legs.outage.take() else {
             return;
         };
-        let until = outage.until.unwrap_or(outage.since);
+        // A picture may overtake the news that the channels are open.
+        let until = outage.until.unwrap_or_else(Instant::now);
         let gap = Gap {
             after: (outage.after > 0).then_some(FrameId(outage.after)),
             resumed_at,
