@@ -10,6 +10,8 @@ import threading
 import weakref
 from typing import Any, Dict
 
+from framewire import _core
+
 __all__ = ["forget", "remember"]
 
 logger = logging.getLogger("framewire.webrtc.session")
@@ -42,6 +44,7 @@ def _close_all() -> None:
             session.close()
         except Exception:
             logger.debug("closing a session at exit failed", exc_info=True)
+    _core.flush_logs()
 
 
 def _after_fork_in_child() -> None:

@@ -110,13 +110,13 @@ class SessionOptions:
     """For the session's threads in `close()`. Default 2 (`WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT`)."""
 
     def _arguments(self) -> Dict[str, Any]:
-        """Keyword arguments of the native options."""
+        """Keyword arguments of the native options: those that are set."""
         recovery: Optional[Tuple[Any, ...]] = None
         if self.recovery is not None:
             one = self.recovery
             recovery = (one.ice_restart, one.attempts, one.backoff, one.backoff_cap, one.total)
         bitrate = None if self.bitrate is None else (self.bitrate.start, self.bitrate.floor, self.bitrate.ceiling)
-        return {
+        arguments = {
             "frame_queue": self.queue,
             "relay_only": self.relay_only,
             "recovery": recovery,
@@ -129,3 +129,4 @@ class SessionOptions:
             "signalling_timeout": self.signalling_timeout,
             "reach_timeout": self.reach_timeout,
         }
+        return {name: value for name, value in arguments.items() if value is not None}

@@ -417,14 +417,12 @@ class WebRTCSession:
         else:
             source, self._sender, base = custom_source(self._runner.connection)
         extra = overrides(self._source, base, settings)
-        arguments = self._options._arguments()
-        for name, default in (
-            ("frame_queue", config.WEBRTC_VIDEO_QUEUE_MAX_SIZE),
-            ("shutdown_timeout", config.WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT),
-            ("initial_frame_timeout", config.WEBRTC_INITIAL_FRAME_TIMEOUT),
-        ):
-            if arguments[name] is None:
-                arguments[name] = default
+        arguments = {
+            "frame_queue": config.WEBRTC_VIDEO_QUEUE_MAX_SIZE,
+            "shutdown_timeout": config.WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT,
+            "initial_frame_timeout": config.WEBRTC_INITIAL_FRAME_TIMEOUT,
+            **self._options._arguments(),
+        }
         stream_output, data_output = self._outputs["stream_output"], self._outputs["data_output"]
         native = _core.Session(
             api_url=self._api_url,

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
 from framewire import _core
+from framewire.config import VIDEO_DOWNLOAD_CACHE_DIR, VIDEO_DOWNLOAD_TIMEOUT_SECONDS
 from framewire.http.errors import InvalidParameterError
 from framewire.webrtc._peer import attach
 
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
 __all__ = [
     "DownloadProgressCallback",
     "LocalStreamSource",
+    "MANUAL_SOURCE_QUEUE_MAX_SIZE",
     "MJPEGSource",
     "ManualSource",
     "RTSPSource",
     "StreamSource",
     "UploadProgressCallback",
+    "VIDEO_DOWNLOAD_CACHE_DIR",
+    "VIDEO_DOWNLOAD_TIMEOUT_SECONDS",
     "VideoFileSource",
     "WebcamSource",
 ]
@@ -33,6 +37,10 @@ UploadProgressCallback = Callable[[int, int], None]
 """Called with (uploaded_chunks, total_chunks), on a thread of the session."""
 DownloadProgressCallback = Callable[[int, Optional[int]], None]
 """Called with (bytes_so_far, total_bytes or None), on a thread of the session."""
+
+
+MANUAL_SOURCE_QUEUE_MAX_SIZE = 10
+"""Frames of a manual source that wait to be sent; a full queue drops the oldest."""
 
 
 class StreamSource(ABC):

@@ -1,0 +1,292 @@
+"""Frames pushed from here: the manual source, a user's own sources, and model mode.
+
+Not here: files.
+"""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+from conftest import CROP, HANG_GUARD, LOCAL, WHOLE, Stopwatch, interop, picture, threads_of
+
+from framewire.errors import ConnectError, SessionClosedError
+from framewire.webrtc import ManualSource, RTSPSource, SessionState, StreamConfig, StreamSource, VideoFileSource
+
+PICTURE_BACK = {"stream_output": ["image"], "turn_server": LOCAL}
+
+
+def stream(client, source, workflow=WHOLE, **config):
+    return client.webrtc.stream(source, workflow=workflow, config=StreamConfig(**{**PICTURE_BACK, **config}))
+
+
+def test_pushed_frames_come_back_on_the_track_with_metadata(client, feeder):
+    source = ManualSource()
+    session, seen = stream(client, source), []
+
+    @session.on_frame
+    def keep(frame, metadata):
+        seen.append((frame.shape, metadata.frame_id))
+        if len(seen) == 20:
+            session.close()
+
+    feeder(source)
+    session.run()
+    assert {shape for shape, _ in seen} == {(64, 96, 3)}
+    ids = [number for _, number in seen]
+    assert ids == sorted(set(ids))
+    assert session.delivery.mode == "latest" and session.delivery.max_age > 0
+
+
+def test_ending_the_input_ends_the_stream(client, feeder):
+    source = ManualSource()
+    with stream(client, source) as session:
+        session.start()
+        feeder(source, count=15)
+        frames = list(session.video())
+    assert 1 <= len(frames) <= 15
+
+
+def test_send_refuses_what_is_no_picture(client):
+    source = ManualSource()
+    with stream(client, source) as session:
+        session.start()
+        source.send(picture(1))
+        source.send(picture(1)[:, ::2])
+        for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)):
+            with pytest.raises(ValueError):
+                source.send(wrong)
+        for wrong in (np.zeros((4, 4, 3), np.float32), [[1, 2, 3]], None, "frame"):
+            with pytest.raises(TypeError):
+                source.send(wrong)
+    with pytest.raises(RuntimeError):
+        source.send(picture(1))
+
+
+def test_a_source_can_be_used_for_one_session_after_the_other(client, feeder):
+    source = ManualSource()
+    feeder(source)
+    for _ in range(2):
+        with stream(client, source) as session:
+            assert next(session.video())[0].shape == (64, 96, 3)
+
+
+def test_frames_may_be_sent_from_many_threads(client):
+    source = ManualSource()
+    with stream(client, source) as session:
+        session.start()
+        threads = [threading.Thread(target=lambda: [source.send(picture(n)) for n in range(50)]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(HANG_GUARD)
+            assert not thread.is_alive()
+        next(session.video())
+        sent = session.stats()["outgoing"]
+        assert sent["captured"] <= 400
+
+
+def test_pausing_a_live_session_stops_sending_and_resuming_goes_on(client, feeder):
+    source = ManualSource()
+    with stream(client, source) as session:
+        frames = session.video()
+        feeder(source)
+        next(frames)
+        session.pause()
+        session.resume()
+        last = next(frames)[1].frame_id
+        assert next(frames)[1].frame_id > last
+
+
+class Track:
+    """As an aiortc track looks to the outside."""
+
+    kind = "video"
+
+    def __init__(self, count, interval=0.02, failure=None):
+        self.left = count
+        self.interval = interval
+        self.failure = failure
+
+    async def recv(self):
+        await asyncio.sleep(self.interval)
+        if self.left == 0:
+            raise self.failure or type("MediaStreamError", (Exception,), {})()
+        self.left -= 1
+        return self
+
+    def to_ndarray(self, format):
+        assert format == "bgr24"
+        return picture(self.left)
+
+
+class Own(StreamSource):
+    """A user's source with a track."""
+
+    def __init__(self, track):
+        self.track = track
+        self.events = []
+
+    async def configure_peer_connection(self, pc):
+        self.events.append("configure")
+        pc.addTrack(self.track)
+
+    def get_initialization_params(self, config):
+        self.events.append("parameters")
+        return {"declared_fps": 50.0}
+
+    async def cleanup(self):
+        self.events.append("cleanup")
+
+
+def test_a_users_own_source_streams_its_track_and_is_cleaned_up_once(client):
+    source = Own(Track(30))
+    with stream(client, source) as session:
+        frames = list(session.video())
+        assert threads_of("framewire-source")
+    session.close()
+    assert 1 <= len(frames) <= 30
+    assert frames[0][1].declared_fps == 50.0
+    assert source.events == ["configure", "parameters", "cleanup"]
+    assert not threads_of("framewire-source")
+
+
+def test_a_track_that_fails_ends_the_input_and_says_so(client, caplog):
+    source = Own(Track(10, failure=OSError("cable pulled")))
+    with stream(client, source) as session:
+        session.wait(timeout=HANG_GUARD)
+    assert "its input ends here" in caplog.text and "cable pulled" in caplog.text
+
+
+def test_a_track_that_never_waits_does_not_keep_the_session_from_closing(client):
+    source = Own(Track(-1, interval=0))
+    session = stream(client, source)
+    next(session.video())
+    watch = Stopwatch()
+    session.close()
+    assert watch.seconds < 10
+    assert source.events[-1] == "cleanup"
+
+
+def test_a_source_of_ones_own_may_wrap_one_of_ours(client, clip):
+    class Wrapper(StreamSource):
+        def __init__(self):
+            self.inner = VideoFileSource(clip)
+
+        async def configure_peer_connection(self, pc):
+            await self.inner.configure_peer_connection(pc)
+
+        def get_initialization_params(self, config):
+            return self.inner.get_initialization_params(config)
+
+    with stream(client, Wrapper(), workflow=CROP, stream_output=["crop"]) as session:
+        frames = session.video()
+        assert [next(frames)[1].frame_id for _ in range(20)] == list(range(1, 21))
+
+
+def test_a_source_that_fails_to_configure_ends_the_start_and_is_cleaned_up(client):
+    class Fails(Own):
+        async def configure_peer_connection(self, pc):
+            raise OSError("no camera")
+
+    source = Fails(None)
+    session = stream(client, source)
+    with pytest.raises(ConnectError, match="OSError: no camera") as caught:
+        session.run()
+    assert isinstance(caught.value.__cause__, OSError)
+    assert source.events == ["cleanup"]
+    assert session.state is SessionState.CLOSED
+
+
+def test_closing_interrupts_a_source_that_is_still_configuring(client):
+    waiting = threading.Event()
+
+    class Slow(Own):
+        async def configure_peer_connection(self, pc):
+            waiting.set()
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                self.events.append("cancelled")
+
+    source, errors = Slow(None), []
+    session = stream(client, source)
+
+    def run():
+        try:
+            session.run()
+        except SessionClosedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert waiting.wait(HANG_GUARD)
+    session.close()
+    thread.join(HANG_GUARD)
+    assert not thread.is_alive()
+    assert source.events == ["cancelled", "cleanup"]
+    assert len(errors) == 1
+
+
+def test_what_cleanup_raises_reaches_the_first_closer_alone_and_everything_is_released(client):
+    class Fails(Own):
+        async def cleanup(self):
+            raise OSError("stuck device")
+
+    session = stream(client, Fails(Track(-1)))
+    session.start()
+    with pytest.raises(OSError, match="stuck device"):
+        session.close()
+    session.close()
+    assert not threads_of("framewire-source")
+
+
+def test_a_stream_read_by_the_worker_that_does_not_exist_is_a_typed_error(client):
+    with pytest.raises(RuntimeError) as caught:
+        stream(client, RTSPSource("rtsp://user:hush@127.0.0.1:9/none")).run()
+    assert "hush" not in str(caught.value)
+
+
+@pytest.fixture
+def detector(client, clip):
+    def make(source, **config):
+        return client.webrtc.stream(
+            source,
+            model_id=interop.MODEL,
+            task_type="object-detection",
+            config=StreamConfig(turn_server=LOCAL, **config),
+        )
+
+    return make
+
+
+@pytest.mark.timeout(120)
+def test_model_mode_hands_over_predictions_with_each_frame_of_a_file(detector, clip):
+    session = detector(VideoFileSource(clip))
+    two, three = [], []
+
+    @session.on_frame
+    def pair(frame, data):
+        two.append(data)
+
+    @session.on_frame
+    def triple(frame, data, metadata):
+        three.append((metadata.frame_id, frame.shape))
+        if len(three) == 60:
+            session.close()
+
+    session.run()
+    assert three == [(number, (272, 640, 3)) for number in range(1, 61)]
+    assert all(isinstance(data["predictions"], list) and data["image"] == {"width": 640, "height": 272} for data in two)
+    assert any(data["predictions"] for data in two)
+
+
+@pytest.mark.timeout(120)
+def test_model_mode_pairs_predictions_with_the_frames_of_a_track(detector, feeder):
+    source = ManualSource()
+    with detector(source) as session:
+        feeder(source, size=(320, 240), interval=0.05)
+        frames = session.video()
+        pairs = [next(frames) for _ in range(10)]
+    assert all(data is None or "predictions" in data for _, data in pairs)
+    assert sum(data is not None for _, data in pairs) >= 5
