@@ -44,7 +44,8 @@ def _close_all() -> None:
             session.close()
         except Exception:
             logger.debug("closing a session at exit failed", exc_info=True)
-    _core.flush_logs()
+    # Native threads must not be on their way into the interpreter while it goes away.
+    getattr(_core, "shutdown", _core.flush_logs)()
 
 
 def _after_fork_in_child() -> None:

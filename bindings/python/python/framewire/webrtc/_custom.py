@@ -65,9 +65,13 @@ class SourceRunner:
             cleanup.result(CLEANUP_LIMIT)
         except concurrent.futures.TimeoutError:
             logger.warning("cleanup() of %s did not end within %g s", type(self._source).__name__, CLEANUP_LIMIT)
+            return
         except Exception:
             if first:
                 raise
+        finally:
+            if cleanup.done():
+                self._thread.join(CLEANUP_LIMIT)
 
     def _submit(self, work: "Coroutine[Any, Any, None]") -> "concurrent.futures.Future[None]":
         try:
