@@ -8,7 +8,7 @@ use crate::incoming::Incoming;
 use crate::message::{ControlMessage, ImageValue, ResultMessage};
 use crate::output::{DataOutput, StreamOutput};
 use crate::signalling::{
-    Answer, IceUrl, KeyTransport, WorkerRequest, normalize_ice, redact, redact_url,
+    Answer, IceUrl, KeyTransport, RestartRequest, WorkerRequest, normalize_ice, redact, redact_url,
 };
 use crate::upload::{
     MAX_UPLOAD_MESSAGE, UploadAction, UploadLimits, UploadPlan, UploadReceiver, UploadReply,
@@ -168,7 +168,18 @@ pub fn signalling(data: &[u8]) {
         let again = WorkerRequest::parse(&again).expect("what we write we read");
         assert_eq!(again.webrtc_offer, request.webrtc_offer);
     }
-    let _ = Answer::parse(data);
+    if let Ok(answer) = Answer::parse(data) {
+        let again = serde_json::to_vec(&answer.to_value()).expect("JSON values serialize");
+        assert_eq!(Answer::parse(&again), Ok(answer), "what we write we read");
+    }
+    if let Ok(request) = RestartRequest::parse(data) {
+        let again = serde_json::to_vec(&request.to_value()).expect("JSON values serialize");
+        assert_eq!(
+            RestartRequest::parse(&again),
+            Ok(request),
+            "what we write we read"
+        );
+    }
     if let Ok(value) = serde_json::from_slice(data)
         && let Ok(servers) = normalize_ice(&value)
     {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::signalling::Agreement;
+use crate::signalling::{Agreement, SessionKey};
 
 /// Why a 200 body is not an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -29,12 +29,25 @@ pub struct Answer {
     pub sdp: String,
     /// Present when the worker is one of ours.
     pub framewire: Option<Agreement>,
+    /// Names the session, when the worker is one of ours and lets it be spoken about.
+    pub session: Option<SessionKey>,
 }
 
 impl Answer {
     /// An answer with this SDP.
     pub fn new(sdp: String, framewire: Option<Agreement>) -> Self {
-        Answer { sdp, framewire }
+        Answer {
+            sdp,
+            framewire,
+            session: None,
+        }
+    }
+
+    /// Names the session. Without an agreement nothing of it is sent.
+    #[must_use]
+    pub fn with_session(mut self, key: SessionKey) -> Self {
+        self.session = Some(key);
+        self
     }
 
     /// The response body.
@@ -46,7 +59,11 @@ impl Answer {
             "type": "answer",
         });
         if let (Some(agreement), Some(object)) = (&self.framewire, body.as_object_mut()) {
-            object.insert("framewire".to_owned(), agreement.to_value());
+            let mut framewire = agreement.to_value();
+            if let (Some(key), Some(framewire)) = (&self.session, framewire.as_object_mut()) {
+                key.write(framewire);
+            }
+            object.insert("framewire".to_owned(), framewire);
         }
         body
     }
@@ -65,9 +82,14 @@ impl Answer {
         if kind != "answer" {
             return Err(AnswerError::WrongType(kind.chars().take(40).collect()));
         }
+        let key = object.get("framewire");
+        let framewire = key.and_then(Agreement::from_value);
         Ok(Answer {
             sdp: sdp.to_owned(),
-            framewire: object.get("framewire").and_then(Agreement::from_value),
+            session: key
+                .filter(|_| framewire.is_some())
+                .and_then(SessionKey::read),
+            framewire,
         })
     }
 }
@@ -83,6 +105,22 @@ mod tests {
             let body = serde_json::to_vec(&answer.to_value()).unwrap();
             assert_eq!(Answer::parse(&body), Ok(answer));
         }
+    }
+
+    #[test]
+    fn a_session_is_named_only_within_an_agreement() {
+        let id = "0a1b2c3d-4e5f-4678-9abc-def012345678";
+        let key = SessionKey::new(id, [1; 16]).unwrap();
+        let named = |agreement| Answer::new("v=0".into(), agreement).with_session(key.clone());
+        let parsed =
+            |answer: &Answer| Answer::parse(&serde_json::to_vec(&answer.to_value()).unwrap());
+        let answer = named(Some(Agreement::default()));
+        assert_eq!(parsed(&answer), Ok(answer.clone()));
+        assert_eq!(parsed(&named(None)).unwrap().session, None);
+        let other = json!({"sdp": "", "type": "answer",
+            "framewire": {"v": 2, "session": id, "secret": key.secret()}});
+        let other = Answer::parse(&serde_json::to_vec(&other).unwrap()).unwrap();
+        assert_eq!((other.framewire, other.session), (None, None));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod key;
 mod redact;
 mod redact_url;
 mod request;
+mod restart;
 mod source;
 mod validate;
 
@@ -30,6 +31,9 @@ pub use redact::redact;
 pub use redact_url::redact_url;
 pub use request::{
     ProcessingTimeout, Sender, SessionDescription, WorkerRequest, WorkflowConfiguration,
+};
+pub use restart::{
+    MAX_RESTART_BYTES, RestartError, RestartRequest, SESSION_SECRET_BYTES, SessionKey,
 };
 pub use source::{PulledSource, RtspPlaceholder};
 pub use validate::{Detail, MAX_REQUEST_BYTES};
