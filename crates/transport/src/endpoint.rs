@@ -4,13 +4,14 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::config::{EndpointConfig, PeerConfig};
-use crate::core::{Local, OfferCore, PeerCore};
-use crate::driver::{Command, Driver, Inbox, Joining, Socket};
-use crate::error::{AnswerError, BindError, OfferError, SdpError};
+use crate::core::{Local, OfferCore, OurHalf, PeerCore, TheirHalf};
+use crate::driver::{Command, Driver, Inbox, Joining, Restarting, Socket};
+use crate::error::{AnswerError, BindError, OfferError, RestartError, SdpError};
 use crate::ice::stun::Reflexive;
 use crate::ice::{Asking, GatherReport, Relayed, gather, host_addresses, resolve_names};
 use crate::peer::{Peer, PeerId};
@@ -34,8 +35,9 @@ struct Inner {
     ipv6: bool,
     inbox: Arc<Inbox>,
     counters: Arc<EndpointCounters>,
-    addresses: Vec<IpAddr>,
-    public_ips: Vec<IpAddr>,
+    config: EndpointConfig,
+    /// Of the machine, as last read.
+    addresses: Mutex<Vec<IpAddr>>,
     next_peer: AtomicU64,
 }
 
@@ -85,8 +87,8 @@ impl Endpoint {
                 socket: Arc::downgrade(&socket),
                 inbox,
                 counters,
-                addresses,
-                public_ips: config.public_ips,
+                addresses: Mutex::new(addresses),
+                config,
                 next_peer: AtomicU64::new(0),
             }),
         })
@@ -99,8 +101,9 @@ impl Endpoint {
 
     /// The addresses offered to peers.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        self.inner
-            .addresses
+        let addresses = self.inner.addresses.lock();
+        let addresses = addresses.unwrap_or_else(PoisonError::into_inner);
+        addresses
             .iter()
             .map(|ip| SocketAddr::new(*ip, self.local_port()))
             .collect()
@@ -117,7 +120,7 @@ impl Endpoint {
             relayed,
             report,
         } = self
-            .gather(&config, Instant::now() + config.gather_timeout)
+            .gather(&config, Instant::now() + config.gather_timeout, &[])
             .map_err(OfferError::NoRelay)?;
         let (core, sdp) = OfferCore::new(Instant::now(), self.next_id(), &config, &local)?;
         Ok(Offer {
@@ -146,7 +149,7 @@ impl Endpoint {
         let (gathered, extra) = std::thread::scope(|scope| {
             let names = (!remote.names.is_empty())
                 .then(|| scope.spawn(|| resolve_names(&remote.names, deadline)));
-            let local = self.gather(&config, deadline);
+            let local = self.gather(&config, deadline, &[]);
             (local, names.and_then(|n| n.join().ok()).unwrap_or_default())
         });
         let Gathering {
@@ -218,8 +221,61 @@ impl Endpoint {
         Some(Peer::new(shared, report, self.clone()))
     }
 
+    /// The same for a peer that is up, whose machine may have other addresses by now. `known` are its addresses on TURN
+    /// servers, which it keeps when no server gives another.
+    pub(crate) fn gather_again(
+        &self,
+        config: &PeerConfig,
+        deadline: Instant,
+        known: &[(SocketAddr, SocketAddr)],
+    ) -> Result<Gathering, GatherReport> {
+        match host_addresses(&self.inner.config, self.inner.ipv6) {
+            Ok(found) => {
+                let addresses = self.inner.addresses.lock();
+                *addresses.unwrap_or_else(PoisonError::into_inner) = found;
+            }
+            // Without any address there may be one when the checks begin: the ones before are as good as none.
+            Err(error) => tracing::debug!(%error, "the addresses stay as they were"),
+        }
+        self.gather(config, deadline, known)
+    }
+
+    /// Switches a peer to the other credentials and addresses of an ICE restart. Blocks until the driver has done so.
+    pub(crate) fn restart(
+        &self,
+        peer: PeerId,
+        ours: OurHalf,
+        theirs: TheirHalf,
+        extra: Vec<SocketAddr>,
+        relayed: Vec<Relayed>,
+    ) -> Result<(), RestartError> {
+        let (answer, answered) = sync_channel(1);
+        let restarting = Restarting {
+            peer: peer.0,
+            ours,
+            theirs,
+            extra,
+            relayed,
+            answer,
+        };
+        let command = Command::Restart(Box::new(restarting));
+        let pushed = self.inner.inbox.push(command);
+        pushed.map_err(|_| RestartError::Closed)?;
+        match answered.recv_timeout(DRIVER_ANSWERS) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(RestartError::Unanswered(DRIVER_ANSWERS)),
+            // The driver ended with the command in its inbox.
+            Err(RecvTimeoutError::Disconnected) => Err(RestartError::Closed),
+        }
+    }
+
     /// Our addresses: of the machine, given from outside, as STUN servers see them, and on TURN servers.
-    fn gather(&self, config: &PeerConfig, deadline: Instant) -> Result<Gathering, GatherReport> {
+    fn gather(
+        &self,
+        config: &PeerConfig,
+        deadline: Instant,
+        known: &[(SocketAddr, SocketAddr)],
+    ) -> Result<Gathering, GatherReport> {
         let asking = Asking {
             inbox: &self.inner.inbox,
             ipv6: self.inner.ipv6,
@@ -228,7 +284,7 @@ impl Endpoint {
             deadline,
         };
         let found = gather(asking, &config.ice_servers);
-        if config.relay_only && found.relayed.is_empty() {
+        if config.relay_only && found.relayed.is_empty() && known.is_empty() {
             return Err(found.report);
         }
         let mut local = Local::default();
@@ -238,6 +294,9 @@ impl Endpoint {
         }
         let both = |r: &Relayed| (r.address, r.base);
         local.relayed = found.relayed.iter().map(both).collect();
+        if local.relayed.is_empty() {
+            local.relayed = known.to_vec();
+        }
         Ok(Gathering {
             local,
             relayed: found.relayed,
@@ -247,7 +306,7 @@ impl Endpoint {
 
     fn reflexive(&self, hosts: &[SocketAddr], found: Vec<Reflexive>) -> Vec<Reflexive> {
         let mut reflexive = Vec::new();
-        for public in &self.inner.public_ips {
+        for public in &self.inner.config.public_ips {
             let outside = SocketAddr::new(*public, self.local_port());
             let same = |a: &&SocketAddr| a.is_ipv4() == public.is_ipv4();
             let base = hosts
@@ -272,11 +331,14 @@ impl Endpoint {
 }
 
 /// What gathering gave one peer.
-struct Gathering {
-    local: Local,
-    relayed: Vec<Relayed>,
-    report: GatherReport,
+pub(crate) struct Gathering {
+    pub(crate) local: Local,
+    pub(crate) relayed: Vec<Relayed>,
+    pub(crate) report: GatherReport,
 }
+
+/// How long the driver may take to take up a command; it never waits for anything but the kernel.
+const DRIVER_ANSWERS: Duration = Duration::from_secs(5);
 
 /// An offer that waits for its answer. Dropping it releases everything.
 pub struct Offer {

@@ -76,6 +76,38 @@ pub enum AnswerError {
     NoRelay(GatherReport),
 }
 
+/// Why the ICE of a running peer was not restarted. The connection goes on as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestartError {
+    /// The peer or its endpoint has ended or is closing.
+    #[error("the connection has ended")]
+    Closed,
+    /// The connection is not up yet.
+    #[error("the connection is not up yet")]
+    NotConnected,
+    /// One restart at a time.
+    #[error("another ICE restart of this connection is under way")]
+    Busy,
+    /// The descriptions were too long to be kept for restarts.
+    #[error("the session descriptions were too long for ICE restarts")]
+    NotKept,
+    /// The other side's credentials are those in use, so this is no restart.
+    #[error("the description has the ICE credentials in use: this is no restart")]
+    SameCredentials,
+    /// The remote description is not usable, or does not belong to this connection.
+    #[error("invalid session description")]
+    Sdp(#[from] SdpError),
+    /// Only relayed addresses are wanted and no TURN server gave one; what each of them said.
+    #[error(
+        "no TURN server gave a relayed address ({0}); check the URLs, the credentials and firewalls"
+    )]
+    NoRelay(GatherReport),
+    /// The network thread did not take it up in time.
+    #[error("the network thread did not take up the ICE restart within {0:?}")]
+    Unanswered(Duration),
+}
+
 /// What is wrong with a session description.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -39,6 +39,7 @@ mod error;
 mod events;
 mod ice;
 mod peer;
+mod restart;
 mod sdp;
 mod send_queue;
 mod shared;
@@ -53,13 +54,14 @@ pub use config::{
 pub use endpoint::{Endpoint, Offer};
 pub use error::{
     AnswerError, BindError, ChannelError, CloseReason, ConnectStep, OfferError, RecvError,
-    SdpError, SendError,
+    RestartError, SdpError, SendError,
 };
 pub use events::{Events, PeerEvent};
 pub use ice::{
     GatherReport, Gathered, GatheredKind, ProbedUrl, ServerReport, TurnProbe, probe_turn,
 };
 pub use peer::{Peer, PeerId, PeerState};
+pub use restart::{IceHandle, IceRestart};
 pub use stats::{EndpointStats, PeerStats};
 pub use video::{
     BitrateLimits, Direction, IncomingFrame, InvalidBitrates, OutgoingFrame, VideoCodec,
@@ -69,5 +71,5 @@ pub use video::{
 /// The sans-IO core, for tests that drive it with a virtual clock. No stability promise.
 #[doc(hidden)]
 pub mod __sans_io {
-    pub use crate::core::{Local, PeerCore, Received, Sink, Transmit};
+    pub use crate::core::{Local, OurHalf, PeerCore, Received, Sink, Transmit};
 }

@@ -10,6 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::error::CloseReason;
 use crate::events::Events;
 use crate::ice::GatherReport;
+use crate::restart::IceHandle;
 use crate::shared::{CloseRequest, PeerShared};
 use crate::stats::PeerStats;
 use crate::video::VideoTrack;
@@ -57,7 +58,7 @@ pub struct Peer {
     events: Events,
     gathering: GatherReport,
     /// Keeps the driver alive.
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
 }
 
 impl fmt::Debug for Peer {
@@ -80,7 +81,7 @@ impl Peer {
             shared,
             events,
             gathering,
-            _endpoint: endpoint,
+            endpoint,
         }
     }
 
@@ -109,6 +110,11 @@ impl Peer {
     /// What each STUN and TURN server gave when the addresses were gathered.
     pub fn gathering(&self) -> &GatherReport {
         &self.gathering
+    }
+
+    /// For ICE restarts: a new network path for this connection.
+    pub fn ice(&self) -> IceHandle {
+        IceHandle::new(self.shared.clone(), self.endpoint.clone())
     }
 
     /// Where it is in its life.

@@ -1,11 +1,13 @@
 //! What the driver's core of a peer and the user's handles of it share.
 //! Only queues, flags and counters: no engine, no socket.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::channel::{ChannelId, ChannelShared};
+use crate::core::Negotiated;
 use crate::error::CloseReason;
 use crate::events::{EventQueue, PeerEvent};
 use crate::peer::{PeerId, PeerState};
@@ -37,6 +39,12 @@ pub(crate) struct PeerShared {
     close: Mutex<Option<CloseRequest>>,
     notify: OnceLock<Arc<dyn Notify>>,
     pub(crate) path: Path,
+    /// For ICE restarts; `None` inside when it was too much to keep.
+    pub(crate) negotiated: OnceLock<Option<Arc<Negotiated>>>,
+    /// An ICE restart is being prepared or waits for its answer.
+    pub(crate) restarting: AtomicBool,
+    /// Its addresses on TURN servers, with the address each server is reached from.
+    relayed: Mutex<Vec<(SocketAddr, SocketAddr)>>,
     /// Set by tests: the next turn panics.
     pub(crate) sabotaged: AtomicBool,
     over: Mutex<bool>,
@@ -55,6 +63,9 @@ impl PeerShared {
             close: Mutex::default(),
             notify: OnceLock::new(),
             path: Path::default(),
+            negotiated: OnceLock::new(),
+            restarting: AtomicBool::new(false),
+            relayed: Mutex::default(),
             sabotaged: AtomicBool::new(false),
             over: Mutex::new(false),
             ended: Condvar::new(),
@@ -95,6 +106,16 @@ impl PeerShared {
         if let Some(channel) = self.channels().get(id.0 as usize) {
             channel.queue.low_event_taken();
         }
+    }
+
+    pub(crate) fn relayed(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        let relayed = self.relayed.lock();
+        relayed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_relayed(&self, addresses: Vec<(SocketAddr, SocketAddr)>) {
+        let relayed = self.relayed.lock();
+        *relayed.unwrap_or_else(PoisonError::into_inner) = addresses;
     }
 
     pub(crate) fn state(&self) -> PeerState {

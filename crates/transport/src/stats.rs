@@ -115,6 +115,8 @@ counters! {
         dropped_messages,
         /// Times the peer fell silent for three seconds.
         stalls,
+        /// ICE restarts: new credentials and addresses for the same connection.
+        ice_restarts,
     } plus {
         /// Bytes queued for sending, all channels.
         queued_bytes: u64,

@@ -25,7 +25,7 @@ impl PeerCore {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
-                    self.engine_deadline = at;
+                    self.engine_deadline = self.clock.real(at);
                     break;
                 }
                 Ok(Output::Transmit(transmit)) => {
@@ -61,6 +61,7 @@ impl PeerCore {
                 if up && self.step == ConnectStep::Ice {
                     self.step = ConnectStep::Dtls;
                 }
+                self.restarting &= !up;
             }
             Event::Connected => {
                 self.connected = true;

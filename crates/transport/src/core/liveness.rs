@@ -53,6 +53,11 @@ impl Liveness {
             .then_some(Verdict::Gone)
     }
 
+    /// The paths are new: what was refused on the old ones says nothing any more.
+    pub(crate) fn restarted(&mut self) {
+        self.refused = None;
+    }
+
     /// Time passes.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<Verdict> {
         let silence = now.saturating_duration_since(self.heard?);

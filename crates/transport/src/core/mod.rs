@@ -6,12 +6,14 @@
 
 mod auth;
 mod channels;
+mod clock;
 pub(crate) mod datagram;
 mod drain;
 mod ending;
 mod hold;
 mod liveness;
 mod paths;
+mod restart;
 mod setup;
 mod video;
 
@@ -24,6 +26,8 @@ use str0m::net::{Protocol, Receive};
 use str0m::{Input, Rtc};
 
 pub(crate) use auth::request_ufrag;
+pub use restart::OurHalf;
+pub(crate) use restart::{Negotiated, TheirHalf};
 pub use setup::Local;
 pub(crate) use setup::OfferCore;
 
@@ -35,6 +39,7 @@ use crate::shared::{CloseRequest, PeerShared};
 use crate::stats::{PeerStats, add};
 use auth::Auth;
 use channels::Slot;
+use clock::EngineClock;
 use datagram::Kind;
 use ending::Closing;
 use hold::Hold;
@@ -76,6 +81,7 @@ pub struct PeerCore {
     shared: Arc<PeerShared>,
     auth: Auth,
     ufrag: String,
+    remote_ufrag: String,
     candidates: Vec<SocketAddr>,
     channels: Vec<Slot>,
     max_message: usize,
@@ -92,6 +98,7 @@ pub struct PeerCore {
     /// Set by the drain when the connection ended.
     ending: Option<CloseReason>,
     over: bool,
+    clock: EngineClock,
     engine_now: Instant,
     engine_deadline: Instant,
     /// DTLS datagrams fed since the last drain, and who sent them.
@@ -105,6 +112,8 @@ pub struct PeerCore {
     full: bool,
     path: Option<(SocketAddr, SocketAddr)>,
     paths: Paths,
+    /// An ICE restart has not found its path yet.
+    restarting: bool,
 }
 
 impl std::fmt::Debug for PeerCore {
@@ -237,6 +246,10 @@ impl PeerCore {
             self.tell_time(now, sink);
         }
         self.drain(sink);
+        if !self.restarting && self.clock.catch_up() {
+            self.tell_time(now, sink);
+            self.drain(sink);
+        }
         self.release(now, sink);
         self.video_turn(now, sink);
         self.send_queued(sink);
@@ -310,7 +323,8 @@ impl PeerCore {
             self.drain(sink);
         }
         self.engine_now = self.engine_now.max(now);
-        if let Err(error) = self.rtc.handle_input(Input::Timeout(self.engine_now)) {
+        let engine_now = self.clock.engine(self.engine_now);
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(engine_now)) {
             self.failed(&error);
         }
     }
@@ -342,10 +356,8 @@ impl PeerCore {
             destination: local,
             contents,
         };
-        if let Err(error) = self
-            .rtc
-            .handle_input(Input::Receive(self.engine_now, receive))
-        {
+        let engine_now = self.clock.engine(self.engine_now);
+        if let Err(error) = self.rtc.handle_input(Input::Receive(engine_now, receive)) {
             // Anyone can send rubbish from a known address; it must not end the connection.
             add(&self.shared.counters.dropped_by_engine, 1);
             tracing::debug!(peer = self.shared.id.0, %error, "datagram refused by the engine");
@@ -374,6 +386,7 @@ impl PeerCore {
                 self.shared.events.push(PeerEvent::Stalled);
             }
             Verdict::Resumed => {
+                self.clock.outage_over();
                 self.set_state(PeerState::Connected);
                 self.shared.events.push(PeerEvent::Resumed);
             }

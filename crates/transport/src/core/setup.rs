@@ -15,9 +15,11 @@ use str0m::{Candidate, IceCreds, Rtc};
 use super::PeerCore;
 use super::auth::Auth;
 use super::channels::Slot;
+use super::clock::EngineClock;
 use super::hold::Hold;
 use super::liveness::Liveness;
 use super::paths::Paths;
+use super::restart::Negotiated;
 use super::video::{self, Video};
 use crate::config::{MAX_CHANNELS, PeerConfig};
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
@@ -67,6 +69,7 @@ pub(crate) struct OfferCore {
     mid: Option<Mid>,
     creds: IceCreds,
     config: PeerConfig,
+    sdp: String,
 }
 
 impl OfferCore {
@@ -107,6 +110,7 @@ impl OfferCore {
                 mid,
                 creds,
                 config: config.clone(),
+                sdp: sdp.clone(),
             },
             sdp,
         ))
@@ -127,6 +131,7 @@ impl OfferCore {
                 .accept_answer(self.pending, answer)
                 .map_err(|e| e.to_string())
         })?;
+        keep(&self.shared, &self.sdp, &text, &self.config);
         let video = self.config.video.as_ref().zip(self.mid);
         let video = video.and_then(|(config, mid)| {
             Video::negotiated(
@@ -177,6 +182,7 @@ impl PeerCore {
                 .map_err(|e| e.to_string())?;
             Ok(complete(&move_candidates(&answer.to_sdp_string())))
         })?;
+        keep(&shared, &sdp, &narrowed.text, config);
         let mid = narrowed.mid.map(|mid| Mid::from(mid.as_str()));
         let video =
             config.video.as_ref().zip(mid).and_then(|(config, mid)| {
@@ -232,7 +238,7 @@ impl PeerCore {
 #[allow(clippy::too_many_arguments)]
 fn core(
     now: Instant,
-    mut rtc: Rtc,
+    rtc: Rtc,
     shared: Arc<PeerShared>,
     creds: &IceCreds,
     config: &PeerConfig,
@@ -241,19 +247,13 @@ fn core(
     remote: RemoteDescription,
     extra: &[SocketAddr],
 ) -> PeerCore {
-    let mut candidates = remote.candidates;
-    for address in extra {
-        if let Ok(candidate) = Candidate::host(*address, "udp") {
-            rtc.add_remote_candidate(candidate);
-            candidates.push(*address);
-        }
-    }
-    PeerCore {
+    let mut core = PeerCore {
         rtc,
         shared,
         auth: Auth::new(&creds.pass, &remote.ice_pwd),
         ufrag: creds.ufrag.clone(),
-        candidates,
+        remote_ufrag: remote.ice_ufrag,
+        candidates: remote.candidates,
         channels,
         max_message: remote.max_message,
         liveness: Liveness::new(config.lost_after),
@@ -267,6 +267,7 @@ fn core(
         closing: None,
         ending: None,
         over: false,
+        clock: EngineClock::default(),
         engine_now: now,
         // Due at once: the first turn starts the checks.
         engine_deadline: now,
@@ -277,7 +278,28 @@ fn core(
         full: false,
         path: None,
         paths: Paths::default(),
+        restarting: false,
+    };
+    core.add_named(extra);
+    core
+}
+
+impl PeerCore {
+    /// Adds addresses of the peer that its description gave as names.
+    pub(super) fn add_named(&mut self, addresses: &[SocketAddr]) {
+        for address in addresses {
+            if let Ok(candidate) = Candidate::host(*address, "udp") {
+                self.rtc.add_remote_candidate(candidate);
+                self.candidates.push(*address);
+            }
+        }
     }
+}
+
+/// Keeps what later ICE restarts need.
+fn keep(shared: &PeerShared, ours: &str, theirs: &str, config: &PeerConfig) {
+    let negotiated = Negotiated::new(ours, theirs, config).map(Arc::new);
+    let _ = shared.negotiated.set(negotiated); // a core is set up once
 }
 
 /// What we do with video, as seen from us.
@@ -314,27 +336,28 @@ fn engine(
     options.set_max_stun_rto(CHECK_INTERVAL.max(longest / (MAX_CHECKS - 10)));
     options.set_max_stun_retransmits(MAX_CHECKS as usize);
     let mut rtc = options.build(now);
-    for host in &local.hosts {
-        if let Ok(candidate) = Candidate::host(*host, "udp") {
-            rtc.add_local_candidate(candidate);
-        }
-    }
-    for reflexive in &local.reflexive {
-        if let Ok(candidate) =
-            Candidate::server_reflexive(reflexive.outside, reflexive.inside, "udp")
-        {
-            rtc.add_local_candidate(candidate);
-        }
-    }
-    for (address, base) in &local.relayed {
-        if let Ok(candidate) = Candidate::relayed(*address, *base, "udp") {
-            rtc.add_local_candidate(candidate);
-        }
+    for candidate in candidates(local) {
+        rtc.add_local_candidate(candidate);
     }
     rtc
 }
 
-fn credentials() -> IceCreds {
+/// Our addresses as the engine takes them.
+pub(super) fn candidates(local: &Local) -> Vec<Candidate> {
+    let hosts = local.hosts.iter().map(|host| Candidate::host(*host, "udp"));
+    let reflexive = local
+        .reflexive
+        .iter()
+        .map(|found| Candidate::server_reflexive(found.outside, found.inside, "udp"));
+    let relayed = local
+        .relayed
+        .iter()
+        .map(|(address, base)| Candidate::relayed(*address, *base, "udp"));
+    let all = hosts.chain(reflexive).chain(relayed);
+    all.filter_map(Result::ok).collect()
+}
+
+pub(super) fn credentials() -> IceCreds {
     let mut rng = rand::rng();
     let mut word = |len: usize| -> String {
         (0..len)
@@ -348,7 +371,7 @@ fn credentials() -> IceCreds {
 }
 
 /// The engine's parser sees text from strangers. Should it panic, that is a refusal like any other.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, SdpError> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, SdpError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(SdpError::Refused),
         Err(_) => Err(SdpError::Refused("the parser failed".into())),

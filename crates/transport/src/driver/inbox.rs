@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use super::Socket;
+use super::{Restarting, Socket};
 use crate::core::PeerCore;
 use crate::error::CloseReason;
 use crate::ice::Relayed;
@@ -21,6 +21,8 @@ use crate::turn::Order;
 pub(crate) enum Command {
     Add(Box<Joining>),
     Query(Query),
+    /// A new network path for a peer.
+    Restart(Box<Restarting>),
     /// Allocate on a TURN server.
     Relay(u64, Box<Order>),
     /// Nobody needs this relayed address any more.

@@ -7,8 +7,18 @@ use std::time::{Duration, Instant};
 use super::inbox::PeerNotify;
 use super::{Driver, Joining, Slot};
 use crate::error::CloseReason;
+use crate::ice::Relayed;
 use crate::shared::CloseRequest;
 use crate::stats::add;
+
+impl Slot {
+    /// Lets the peer's handles know its addresses on TURN servers.
+    pub(super) fn tell_relayed(&self) {
+        let both = |ours: &Relayed| (ours.address, ours.base);
+        let relayed = self.relayed.iter().map(both).collect();
+        self.core.shared().set_relayed(relayed);
+    }
+}
 
 impl Driver {
     pub(super) fn add_peer(&mut self, now: Instant, joining: Joining) {
@@ -34,17 +44,17 @@ impl Driver {
             self.routes.guess(*address, key);
         }
         self.timers.insert((now, key));
-        self.peers.insert(
-            key,
-            Slot {
-                core,
-                notify,
-                deadline: now,
-                touched: false,
-                relayed,
-                relay_only,
-            },
-        );
+        let slot = Slot {
+            core,
+            notify,
+            deadline: now,
+            touched: false,
+            relayed,
+            retired: Vec::new(),
+            relay_only,
+        };
+        slot.tell_relayed();
+        self.peers.insert(key, slot);
         self.inbox.set_peers(self.peers.len());
         self.touch(key);
         for check in early {

@@ -8,6 +8,7 @@ mod inbox;
 mod members;
 mod relayed;
 mod relays;
+mod restart;
 mod routes;
 mod socket;
 
@@ -20,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 pub(crate) use inbox::{Command, Inbox, Joining, RelayHandle};
+pub(crate) use restart::Restarting;
 pub(crate) use socket::Socket;
 
 use crate::core::datagram::{Kind, kind};
@@ -48,6 +50,8 @@ struct Slot {
     touched: bool,
     /// Its addresses on TURN servers, given back with it.
     relayed: Vec<Relayed>,
+    /// Those from before an ICE restart, until it has found its path.
+    retired: Vec<Relayed>,
     relay_only: bool,
 }
 
@@ -135,6 +139,7 @@ impl Driver {
         for command in commands {
             match command {
                 Command::Add(joining) => self.add_peer(now, *joining),
+                Command::Restart(restarting) => self.restart(now, *restarting),
                 Command::Relay(id, order) => self.relays.open(now, id, *order),
                 Command::DropRelay(id) => self.relays.release(id),
                 Command::Query(query) => {
@@ -326,6 +331,9 @@ impl Driver {
             if slot.core.is_over() {
                 self.remove(key);
                 continue;
+            }
+            if !slot.retired.is_empty() && !slot.core.is_restarting() {
+                slot.retired.clear();
             }
             let deadline = slot.core.deadline();
             if deadline != slot.deadline {

@@ -36,6 +36,7 @@ impl Driver {
         for (owner, addresses) in self.relays.turn(now) {
             if let Some(slot) = self.peers.get_mut(&owner) {
                 slot.relayed.retain(|r| !addresses.contains(&r.address));
+                slot.tell_relayed();
                 for address in addresses {
                     slot.core.lose_relayed(address);
                 }

@@ -37,6 +37,14 @@ impl Routes {
         self.peers.entry(peer).or_default().ufrag = ufrag.to_owned();
     }
 
+    /// The peer has another user name from now on; the one before is forgotten.
+    pub(crate) fn change_ufrag(&mut self, ufrag: &str, peer: u64) {
+        if let Some(known) = self.peers.get(&peer) {
+            self.ufrags.remove(&known.ufrag);
+        }
+        self.add_ufrag(ufrag, peer);
+    }
+
     pub(crate) fn by_ufrag(&self, ufrag: &str) -> Option<u64> {
         self.ufrags.get(ufrag).copied()
     }
@@ -146,6 +154,20 @@ mod tests {
             Some(7),
             "it is still the best guess"
         );
+    }
+
+    #[test]
+    fn a_changed_user_name_is_known_and_the_old_one_is_not() {
+        let mut routes = Routes::default();
+        routes.add_ufrag("a", 1);
+        for n in 0..1000 {
+            routes.change_ufrag(&n.to_string(), 1);
+        }
+        assert_eq!(routes.by_ufrag("999"), Some(1));
+        assert_eq!((routes.by_ufrag("a"), routes.by_ufrag("998")), (None, None));
+        assert_eq!(routes.ufrags.len(), 1);
+        routes.remove(1);
+        assert!(routes.ufrags.is_empty());
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 mod candidate;
 mod remote;
+mod renew;
 mod rewrite;
 mod video;
 
 pub(crate) use candidate::{MdnsCandidate, is_reachable};
 pub(crate) use remote::{RemoteDescription, Role};
+pub(crate) use renew::{outline, renew};
 pub(crate) use rewrite::complete;
 pub(crate) use video::{move_candidates, narrow};

@@ -29,6 +29,8 @@ pub(crate) enum Role {
 pub(crate) struct RemoteDescription {
     /// The text for the engine.
     pub(crate) text: String,
+    /// User name fragment of the peer.
+    pub(crate) ice_ufrag: String,
     /// Password of the peer, which signs its STUN responses.
     pub(crate) ice_pwd: String,
     /// Usable addresses, in the text too.
@@ -60,6 +62,7 @@ impl RemoteDescription {
         }
         let mut out = RemoteDescription {
             text: String::with_capacity(sdp.len() + 64),
+            ice_ufrag: String::new(),
             ice_pwd: String::new(),
             candidates: Vec::new(),
             names: Vec::new(),
@@ -174,6 +177,11 @@ impl RemoteDescription {
                 return Err(SdpError::Invalid { attribute: "setup" });
             }
         }
+        self.ice_ufrag = data
+            .ufrag
+            .clone()
+            .or_else(|| session.ufrag.clone())
+            .unwrap_or_default();
         self.ice_pwd = data
             .pwd
             .clone()

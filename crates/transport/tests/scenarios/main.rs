@@ -14,4 +14,5 @@ mod moving;
 mod net;
 mod pressure;
 mod rebinding;
+mod restarting;
 mod sockets;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framewire_testkit::{Datagram, Link, Node, Simulation};
-use framewire_transport::__sans_io::{Local, PeerCore, Transmit};
-use framewire_transport::{CloseReason, DataChannel, PeerConfig, PeerEvent};
+use framewire_transport::__sans_io::{Local, OurHalf, PeerCore, Transmit};
+use framewire_transport::{CloseReason, DataChannel, PeerConfig, PeerEvent, RestartError};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,6 +17,8 @@ pub(crate) struct Peer {
     pub(crate) consume: bool,
     /// The network takes only small datagrams from this peer.
     pub(crate) drop_larger_than: Option<usize>,
+    /// Addresses of this peer that reach nobody and are reached by nobody any more.
+    pub(crate) dead: Vec<SocketAddr>,
     out: Vec<Datagram>,
     now: Instant,
 }
@@ -28,9 +30,40 @@ impl Peer {
             log: Vec::new(),
             consume: true,
             drop_larger_than: None,
+            dead: Vec::new(),
             out: Vec::new(),
             now,
         }
+    }
+
+    /// Makes the offer of an ICE restart with this address.
+    pub(crate) fn restart_offer(&self, address: SocketAddr) -> (OurHalf, String) {
+        let local = Local::new(vec![address]);
+        self.core.restart_offer(&local).expect("it is up")
+    }
+
+    /// Answers one with this address.
+    pub(crate) fn restart_answer(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        offer: &str,
+    ) -> Result<String, RestartError> {
+        let (local, out) = (Local::new(vec![address]), &mut self.out);
+        self.core
+            .restart_answer(now, &local, offer, &mut |t| out.push(copy(&t)))
+    }
+
+    /// Applies the answer.
+    pub(crate) fn restart_apply(
+        &mut self,
+        now: Instant,
+        half: OurHalf,
+        answer: &str,
+    ) -> Result<(), RestartError> {
+        let out = &mut self.out;
+        self.core
+            .restart_apply(now, half, answer, &mut |t| out.push(copy(&t)))
     }
 
     /// Takes what events there are.
@@ -71,6 +104,9 @@ impl Peer {
 impl Node for Peer {
     fn receive(&mut self, now: Instant, d: Datagram) {
         self.now = now;
+        if self.dead.contains(&d.destination) {
+            return;
+        }
         let out = &mut self.out;
         let mut sink = |t: Transmit<'_>| out.push(copy(&t));
         self.core
@@ -83,7 +119,7 @@ impl Node for Peer {
         self.core.turn(now, &mut |t| sent.push(copy(&t)));
         let limit = self.drop_larger_than.unwrap_or(usize::MAX);
         sent.drain(..)
-            .filter(|d| d.contents.len() <= limit)
+            .filter(|d| d.contents.len() <= limit && !self.dead.contains(&d.source))
             .for_each(out);
         if self.consume {
             self.take();

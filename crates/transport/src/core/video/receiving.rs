@@ -50,9 +50,10 @@ impl PeerCore {
             add(&counters.packets_malformed, 1);
             return;
         };
+        let arrived = self.clock.real(packet.timestamp);
         let sent = packet.header.ext_vals.abs_send_time;
         video.estimator.packet(Arrival {
-            at: packet.timestamp,
+            at: arrived,
             // Only differences of it are used.
             sent: sent.map(|at| difference(at, video.epoch)),
             rtp_time: packet.header.timestamp,
@@ -65,7 +66,7 @@ impl PeerCore {
             marker: packet.header.marker,
             codec,
             payload: packet.payload,
-            received: packet.timestamp,
+            received: arrived,
         });
         self.deliver_frames(self.engine_now);
     }
