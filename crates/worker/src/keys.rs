@@ -55,7 +55,8 @@ impl ApiKeys {
     }
 }
 
-fn same(a: &[u8], b: &[u8]) -> bool {
+/// Whether two secrets are the same, in a time that tells nothing but the length of the second.
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     let mut difference = u8::from(a.len() != b.len());
     for (index, byte) in a.iter().enumerate() {
         difference |= byte ^ b.get(index).copied().unwrap_or(!byte);

@@ -161,12 +161,10 @@ impl Settings {
         self.agreement.as_ref().map(|_| own_agreement())
     }
 
-    fn agreed(&self, feature: Feature) -> bool {
-        let both = self
-            .agreement
-            .as_ref()
-            .map(|theirs| theirs.intersect(&own_agreement()));
-        both.is_some_and(|both| both.has(feature))
+    /// Whether both ends named a feature.
+    pub(crate) fn agreed(&self, feature: Feature) -> bool {
+        let theirs = self.agreement.as_ref();
+        theirs.is_some_and(|theirs| theirs.intersect(&own_agreement()).has(feature))
     }
 
     /// The machine's side; its processing time counts from `now`.
@@ -249,7 +247,7 @@ pub(crate) struct Tracks {
 }
 
 fn own_agreement() -> Agreement {
-    Agreement::new([Feature::Ledger, Feature::Upload])
+    Agreement::new([Feature::Ledger, Feature::Upload, Feature::IceRestart])
 }
 
 /// What is done with the frames: the worker's own function whatever the request names, else the request's workflow, whose

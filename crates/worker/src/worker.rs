@@ -20,6 +20,7 @@ use crate::latency::LatencySummary;
 use crate::library::WorkflowLibrary;
 use crate::metrics::{Metrics, Stage};
 use crate::models::{ModelRegistry, RegistryOptions};
+use crate::session::known::KnownSessions;
 use crate::session::places::Places;
 use crate::upload::UploadStore;
 
@@ -46,6 +47,7 @@ pub(crate) struct App {
     pub(crate) library: WorkflowLibrary,
     pub(crate) store: UploadStore,
     pub(crate) endpoint: Endpoint,
+    pub(crate) known: Arc<KnownSessions>,
     pub(crate) media_port: u16,
 }
 
@@ -337,6 +339,7 @@ impl App {
             store,
             media_port: endpoint.local_port(),
             endpoint,
+            known: Arc::default(),
             config,
         })
     }

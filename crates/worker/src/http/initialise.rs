@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use framewire_protocol::signalling::{Answer, RequestError, Secret, WorkerRequest};
+use framewire_protocol::signalling::{Answer, Feature, RequestError, Secret, WorkerRequest};
 use serde_json::Value;
 
 use super::auth::{authorize, request_key};
@@ -102,6 +102,8 @@ fn begin(
     if let Some(reason) = roles.fallback {
         tracing::warn!("no video towards the client: {reason}");
     }
+    let named = settings.agreed(Feature::IceRestart);
+    let (known, key) = named.then(|| app.known.add(peer.ice())).unzip();
     let now = Instant::now();
     let parts = SessionParts {
         place,
@@ -111,13 +113,18 @@ fn begin(
         source,
         uploads: (app.store.clone(), owner),
         metrics: app.metrics.clone(),
+        known,
         flush: app.config.limits.completion_drain,
     };
     Session::spawn(parts).map_err(|error| {
         tracing::error!(%error, "cannot start a session thread");
         RequestError::Internal
     })?;
-    Ok(Answer::new(sdp, settings.answer_agreement()).to_value())
+    let mut answer = Answer::new(sdp, settings.answer_agreement());
+    if let Some(key) = key {
+        answer = answer.with_session(key);
+    }
+    Ok(answer.to_value())
 }
 
 /// Whether the client is on this machine, as far as HTTP can tell: then STUN has nothing to add.

@@ -7,6 +7,7 @@ pub(crate) mod guard;
 mod heartbeat;
 mod initialise;
 mod pages;
+mod restart;
 pub(crate) mod sdp_needs;
 pub(crate) mod server;
 
@@ -35,6 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     if app.config.env.worker_enabled {
         router = router
             .route("/initialise_webrtc_worker", post(initialise::initialise))
+            .route("/webrtc/session/{id}/ice", post(restart::restart))
             .route("/webrtc/session/heartbeat", post(heartbeat::heartbeat))
             .route("/webrtc/session/heartbeat/end", post(heartbeat::end));
     }

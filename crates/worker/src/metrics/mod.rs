@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) sessions_failed: Counter,
     pub(crate) sessions_cut_short: Counter,
     pub(crate) sessions_refused: Counter,
+    pub(crate) ice_restarts: Counter,
+    pub(crate) ice_restarts_refused: Counter,
     pub(crate) frames: Counter,
     pub(crate) frame_errors: Counter,
     pub(crate) upload_bytes: Counter,

@@ -75,6 +75,16 @@ impl Metrics {
                 &self.sessions_refused,
             ),
             (
+                "ice_restarts_total",
+                "Running sessions that were given a new network path.",
+                &self.ice_restarts,
+            ),
+            (
+                "ice_restarts_refused_total",
+                "Requests for a new network path that were refused.",
+                &self.ice_restarts_refused,
+            ),
+            (
                 "frames_total",
                 "Frames whose result was sent.",
                 &self.frames,

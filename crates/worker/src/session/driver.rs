@@ -14,6 +14,7 @@ use framewire_transport::{CloseReason, DataChannel, Peer, PeerEvent};
 use tokio::sync::watch;
 
 use super::control::{Control, number};
+use super::known::Known;
 use super::pipeline::{Pipeline, Plan, Shared, Tally};
 use super::places::Place;
 use super::source::Source;
@@ -36,12 +37,16 @@ pub(crate) struct SessionParts {
     /// Where uploads are kept over sessions, and whose this session's are.
     pub(crate) uploads: (UploadStore, UploadOwner),
     pub(crate) metrics: Arc<Metrics>,
+    /// Its name, where the client was told one.
+    pub(crate) known: Option<Known>,
     /// Longest time the last messages get to leave.
     pub(crate) flush: Duration,
 }
 
 /// A running session, as its own thread sees it.
 pub(crate) struct Session {
+    /// Before the peer, so that a session that ends is no longer found.
+    _known: Option<Known>,
     peer: Peer,
     plan: Option<Plan>,
     source: Option<Source>,
@@ -70,6 +75,7 @@ impl Session {
             span,
         };
         let session = Session {
+            _known: parts.known,
             peer: parts.peer,
             plan: Some(parts.plan),
             source: Some(parts.source),

@@ -6,6 +6,7 @@ mod count;
 mod decode;
 mod driver;
 mod encode;
+pub(crate) mod known;
 mod pacer;
 mod pipeline;
 pub(crate) mod places;

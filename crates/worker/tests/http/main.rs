@@ -5,6 +5,7 @@ mod access;
 mod common;
 mod lifetime;
 mod requests;
+mod restarts;
 
 use common::http::{Response, post};
 use common::peer::{PATH, offer_sdp};
