@@ -86,8 +86,9 @@ fn accept(ice: &IceHandle, offer: &str) -> Result<String, Response> {
 }
 
 fn gone() -> Response {
-    plain(
-        StatusCode::NOT_FOUND,
-        "this session does not run here, or no longer; start a new one",
-    )
+    let body = json!({
+        "message": "this session does not run here, or no longer; start a new one",
+        "error_type": "SessionNotFound",
+    });
+    json_response(StatusCode::NOT_FOUND, &body)
 }

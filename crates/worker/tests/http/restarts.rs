@@ -34,7 +34,8 @@ fn start(worker: &Worker, headers: &[(&str, &str)]) -> Named {
     assert_eq!(response.status, 200, "{}", response.body);
     let answer = Answer::parse(response.body.as_bytes()).unwrap();
     let peer = offer.accept_answer(&answer.sdp).unwrap();
-    while !peer.channel("inference").is_some_and(|c| c.is_open()) {
+    let is_open = |label: &str| peer.channel(label).is_some_and(|c| c.is_open());
+    while !(is_open("inference") && is_open("video_upload")) {
         peer.events().recv_deadline(deadline()).unwrap();
     }
     Named {
@@ -128,7 +129,9 @@ fn refusals_have_their_status_and_change_nothing() {
         );
     }
     let elsewhere = "/webrtc/session/0a1b2c3d-4e5f-4678-9abc-def012345678/ice";
-    assert_eq!(post(session.address, elsewhere, &good).status, 404);
+    let unknown = post(session.address, elsewhere, &good);
+    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.json()["error_type"], "SessionNotFound");
     assert_eq!(
         get(session.address, &session.key.restart_path()).status,
         405
