@@ -241,6 +241,42 @@ def test_what_cleanup_raises_reaches_the_first_closer_alone_and_everything_is_re
     assert not threads_of("framewire-source")
 
 
+def test_a_cleanup_that_hangs_does_not_hold_up_close(client, monkeypatch, caplog):
+    from framewire.webrtc import _custom
+
+    monkeypatch.setattr(_custom, "CLEANUP_LIMIT", 0.2)
+    release = threading.Event()
+
+    class Hangs(Own):
+        async def cleanup(self):
+            while not release.is_set():
+                await asyncio.sleep(0.01)
+
+    session = stream(client, Hangs(Track(-1)))
+    session.start()
+    watch = Stopwatch()
+    session.close()
+    release.set()
+    assert watch.seconds < 6
+    assert "did not end within 0.2 s" in caplog.text
+
+
+def test_a_source_that_configures_for_ever_is_a_typed_error(client, monkeypatch):
+    from framewire.webrtc import session as module
+
+    monkeypatch.setattr(module, "CONFIGURE_LIMIT", 0.2)
+
+    class Slow(Own):
+        async def configure_peer_connection(self, pc):
+            await asyncio.sleep(1000)
+
+    source = Slow(None)
+    with pytest.raises(ConnectError, match="did not finish") as caught:
+        stream(client, source).run()
+    assert caught.value.step == "configuring the source"
+    assert source.events == ["cleanup"]
+
+
 def test_a_stream_read_by_the_worker_that_does_not_exist_is_a_typed_error(client):
     with pytest.raises(RuntimeError) as caught:
         stream(client, RTSPSource("rtsp://user:hush@127.0.0.1:9/none")).run()

@@ -3,7 +3,7 @@
 Not here: running a user's own source (`_custom`).
 """
 
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Type
 
 from framewire import _core
 from framewire.webrtc import sources
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["custom_source", "is_plain", "overrides"]
 
-_OWN = (
+_OWN: Tuple[Type[sources.NativeSource], ...] = (
     sources.WebcamSource,
     sources.LocalStreamSource,
     sources.RTSPSource,

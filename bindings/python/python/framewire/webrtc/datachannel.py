@@ -69,13 +69,16 @@ class UploadChannel(Protocol):
     @property
     def readyState(self) -> str:  # noqa: N802
         """"open" while messages can be sent."""
+        ...
 
     @property
     def bufferedAmount(self) -> int:  # noqa: N802
         """Bytes not yet handed to the network."""
+        ...
 
     def send(self, data: bytes) -> Any:
         """Queues one message."""
+        ...
 
 
 class VideoFileUploader:
