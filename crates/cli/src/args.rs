@@ -3,13 +3,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use framewire::UploadId;
 
 use crate::run::source::TestSpec;
 use crate::values::{
-    Peer, Reconnect, parse_json, parse_param, parse_peer, parse_reconnect, parse_seconds,
-    parse_shape,
+    Peer, Reconnect, parse_duration, parse_json, parse_param, parse_peer, parse_reconnect,
+    parse_seconds, parse_shape,
 };
 
 /// Stream video to an inference worker over WebRTC and get frames and predictions back.
@@ -128,6 +130,10 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "out_video")]
     pub(crate) no_draw: bool,
 
+    /// Name of the upload: a run with the same one goes on where an earlier one was cut off less than two minutes ago
+    #[arg(long, value_name = "UUID")]
+    pub(crate) upload_id: Option<UploadId>,
+
     /// End after N delivered frames (results, when no frames are asked for)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_frames: Option<u64>,
@@ -209,6 +215,9 @@ pub(crate) struct ServeArgs {
     /// Folder for uploads in progress [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) upload_dir: Option<PathBuf>,
+    /// How long an upload whose session broke is kept for the next one: seconds, 0 = not at all
+    #[arg(long, value_name = "SECONDS", default_value = "120", env = "FRAMEWIRE_UPLOAD_KEEP", value_parser = parse_duration)]
+    pub(crate) upload_keep: Duration,
     /// How long a camera this worker reads may be gone before its session ends: seconds, 0 = at once, or forever
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_reconnect)]
     pub(crate) reconnect: Reconnect,

@@ -81,6 +81,7 @@ fn config(args: ServeArgs) -> anyhow::Result<WorkerConfig> {
         config.max_upload_bytes = bytes;
     }
     config.upload_dir = args.upload_dir;
+    config.upload_keep = args.upload_keep;
     config.reconnect = args.reconnect.into();
     config.deny_private_sources = args.deny_private_sources;
     Ok(config)

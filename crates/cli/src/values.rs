@@ -91,6 +91,15 @@ pub(crate) fn parse_seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A number of seconds, 0 or more.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|error: std::num::ParseFloatError| error.to_string())?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| "expected a number of seconds, 0 or more".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

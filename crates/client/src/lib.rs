@@ -71,6 +71,7 @@ pub use framewire_protocol::ledger::WorkerTimes;
 pub use framewire_protocol::message::VideoMetadata;
 pub use framewire_protocol::pairing::Match;
 pub use framewire_protocol::task::UnknownTaskType;
+pub use framewire_protocol::upload::{UploadId, UploadIdError};
 pub use framewire_protocol::{FrameId, TaskType};
 pub use framewire_transport::{BitrateLimits, VideoStats};
 pub use json::{Json, Outputs};

@@ -67,18 +67,23 @@ pub struct LatencySummary {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct UploadStats {
-    /// File bytes handed to the channel so far.
+    /// File bytes handed to the channel so far, on the current connection.
     pub bytes: u64,
+    /// File bytes the worker had from an earlier connection, which are not sent again. `bytes + resumed_bytes` is
+    /// `total_bytes` once the upload is complete.
+    pub resumed_bytes: u64,
     /// Size of the file; 0 before it is known.
     pub total_bytes: u64,
     /// From the first chunk until now, or until all bytes had left for the network.
     pub elapsed: Duration,
     /// Whether everything was handed over.
     pub complete: bool,
+    /// Whether the worker confirmed that its file is this one, byte for byte. Originals do not.
+    pub verified: bool,
 }
 
 impl UploadStats {
-    /// Bytes per second; none before anything was sent.
+    /// Bytes sent per second; none before anything was sent.
     pub fn rate(&self) -> Option<f64> {
         (self.bytes > 0 && !self.elapsed.is_zero())
             .then(|| self.bytes as f64 / self.elapsed.as_secs_f64())

@@ -74,6 +74,8 @@ pub(crate) struct Latency {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Upload {
     pub(crate) bytes: u64,
+    /// Those the worker had from an earlier connection.
+    pub(crate) resumed_bytes: u64,
     pub(crate) seconds: f64,
     pub(crate) mb_per_s: f64,
 }

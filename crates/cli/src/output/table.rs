@@ -57,9 +57,13 @@ pub(crate) fn render(summary: &Summary, detections: &BTreeMap<String, u64>) -> S
         row(
             "upload",
             format!(
-                "{:.2} MB at {:.1} MB/s",
+                "{:.2} MB at {:.1} MB/s{}",
                 upload.bytes as f64 / 1e6,
-                upload.mb_per_s
+                upload.mb_per_s,
+                match upload.resumed_bytes {
+                    0 => String::new(),
+                    there => format!(" ({:.2} MB were there)", there as f64 / 1e6),
+                }
             ),
         );
     }

@@ -217,11 +217,14 @@ fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Describe
     let source: Source = match plan.source {
         SourceSpec::File(path) => {
             let bars = progress.clone();
-            VideoFileSource::new(path)
+            let source = VideoFileSource::new(path)
                 .realtime_processing(plan.realtime)
                 .track_frames(plan.track)
-                .on_upload_progress(move |sent, total| bars.uploaded(sent, total))
-                .into()
+                .on_upload_progress(move |sent, total| bars.uploaded(sent, total));
+            match plan.upload_id {
+                Some(id) => source.upload_id(id).into(),
+                None => source.into(),
+            }
         }
         SourceSpec::Local(url) => LocalStreamSource::new(url)?.into(),
         SourceSpec::Rtsp(url) => RtspSource::new(url)?.into(),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use framewire::{StreamConfig, TaskType, Workflow};
+use framewire::{StreamConfig, TaskType, UploadId, Workflow};
 use serde_json::Value;
 
 use super::source::SourceSpec;
@@ -23,6 +23,7 @@ pub(crate) struct Plan {
     pub(crate) workflow: Workflow,
     pub(crate) config: StreamConfig,
     pub(crate) draw: bool,
+    pub(crate) upload_id: Option<UploadId>,
 }
 
 impl Plan {
@@ -32,6 +33,10 @@ impl Plan {
         ensure!(
             args.frames == FramesPath::Datachannel || !source.is_live(),
             "--frames is for files; frames of live sources always come back on a track"
+        );
+        ensure!(
+            args.upload_id.is_none() || matches!(source, SourceSpec::File(_)),
+            "--upload-id is for files; nothing else is uploaded"
         );
         let realtime = args.realtime || (source.is_live() && !args.batch);
         let track = source.is_live() || args.frames == FramesPath::Track;
@@ -67,6 +72,7 @@ impl Plan {
             workflow,
             config,
             draw,
+            upload_id: args.upload_id,
         })
     }
 }

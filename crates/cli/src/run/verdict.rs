@@ -131,8 +131,10 @@ pub(super) fn summary(
     stats: &SessionStats,
 ) -> Summary {
     let ms = |duration: Duration| rounded(duration.as_secs_f64() * 1e3);
-    let upload = (stats.upload.bytes > 0).then(|| Upload {
+    let begun = stats.upload.bytes + stats.upload.resumed_bytes > 0;
+    let upload = begun.then(|| Upload {
         bytes: stats.upload.bytes,
+        resumed_bytes: stats.upload.resumed_bytes,
         seconds: rounded(stats.upload.elapsed.as_secs_f64()),
         mb_per_s: rounded(stats.upload.rate().unwrap_or(0.0) / 1e6),
     });

@@ -23,8 +23,12 @@ pub enum Step {
     Signalling,
     /// ICE, DTLS and opening the channels.
     Connecting,
+    /// Asking the worker what it has of the file from an earlier connection.
+    Announcing,
     /// Sending the file.
     Uploading,
+    /// Waiting for the worker's word that it has the file byte for byte.
+    Verifying,
     /// Waiting for the first result.
     FirstResult,
     /// Receiving results.
@@ -39,7 +43,9 @@ impl std::fmt::Display for Step {
             Step::Reaching => "reaching the worker over HTTP",
             Step::Signalling => "exchanging offer and answer",
             Step::Connecting => "connecting to the worker",
+            Step::Announcing => "asking the worker what it has of the video",
             Step::Uploading => "uploading the video",
+            Step::Verifying => "waiting for the worker to verify the video",
             Step::FirstResult => "waiting for the first result",
             Step::Streaming => "receiving results",
         })

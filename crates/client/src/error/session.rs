@@ -1,6 +1,7 @@
 //! Errors of a session, from its start to its end.
 //! Not here: drops of single messages and frames, which are counted in [`SessionStats`](crate::SessionStats).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{ErrorKind, HttpFailure, SourceError, Step};
@@ -104,6 +105,15 @@ pub enum SessionError {
         /// Its reason code, when it gave one.
         termination_reason: Option<String>,
     },
+    /// The worker got other bytes than were read here, and processed none of them.
+    #[error(
+        "the worker's copy of {} is not what was sent (SHA-256 differs): it was damaged on the way, or the file changed meanwhile; nothing of it was processed, start again",
+        .path.display()
+    )]
+    UploadMismatch {
+        /// The file.
+        path: PathBuf,
+    },
     /// The transport failed.
     #[error("the connection failed (while {step}): {reason}")]
     Transport {
@@ -157,6 +167,7 @@ impl SessionError {
             | SessionError::BadAnswer { .. } => Step::Signalling,
             SessionError::Connect { .. } => Step::Connecting,
             SessionError::Worker { .. } => Step::Streaming,
+            SessionError::UploadMismatch { .. } => Step::Verifying,
             SessionError::Local { step, .. }
             | SessionError::Timeout { step, .. }
             | SessionError::WorkerGone { step }

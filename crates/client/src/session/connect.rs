@@ -13,6 +13,7 @@ use crate::error::{SessionError, Step};
 use crate::http::{ApiUrl, Signalling};
 use crate::platform;
 use crate::request::offered_agreement;
+use crate::session::file_hash::UploadIdentity;
 use crate::session::file_job::FileJob;
 use crate::session::live::Link;
 #[cfg(feature = "ffmpeg")]
@@ -155,6 +156,7 @@ fn link(
     shared.live.set_link(Link {
         track,
         ours: both.is_some(),
+        upload: both.as_ref().is_some_and(|both| both.has(Feature::Upload)),
         ledger: both.is_some_and(|both| both.has(Feature::Ledger)),
     });
     Ok(())
@@ -219,7 +221,11 @@ async fn prepare_file(shared: &Shared, file: VideoFileSource) -> Result<FileJob,
         Ok(PreparedFile::open(&path, temporary, &options)?)
     })
     .await?;
-    Ok(FileJob::new(prepared, file.on_upload_progress))
+    Ok(FileJob::new(
+        prepared,
+        file.on_upload_progress,
+        UploadIdentity::new(file.upload_id),
+    ))
 }
 
 /// Runs something that blocks for a bounded time beside the session thread, which stays interruptible.

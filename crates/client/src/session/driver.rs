@@ -17,7 +17,8 @@ use crate::session::intake::Intake;
 use crate::session::legs::out_of_time;
 use crate::session::recover::recover;
 use crate::session::shared::{Shared, lock};
-use crate::session::upload::{self, Upload};
+use crate::session::upload::{self, Upload, UploadLink};
+use crate::session::upload_words::{Hearing, hearing};
 use crate::session::verdict::{PeerVerdict, peer_verdict, step_of};
 
 /// After the worker closed the upload channel, how long its reason is waited for.
@@ -129,6 +130,8 @@ struct Driver<'a> {
     intake: Intake<'a>,
     results: Option<ChannelId>,
     upload_channel: Option<DataChannel>,
+    /// Where the upload thread hears what the worker says about the upload; gone when nothing more will be said.
+    hearing: Option<Hearing>,
     /// The worker closed the upload channel; its reason should follow.
     upload_lost: Option<Instant>,
     probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
@@ -157,6 +160,7 @@ impl<'a> Driver<'a> {
             intake: Intake::new(shared),
             results: None,
             upload_channel: None,
+            hearing: None,
             upload_lost: None,
             probe: None,
             last_ping: None,
@@ -242,6 +246,7 @@ impl<'a> Driver<'a> {
             Output::Resumed => tracing::info!("the worker is heard again"),
             Output::Ended => {
                 self.ended = true;
+                self.hearing = None;
                 self.recoverable = self.shared.is_recoverable();
             }
             Output::Release => self.release(),
@@ -257,10 +262,14 @@ impl<'a> Driver<'a> {
             return;
         };
         self.shared.upload.begin(Instant::now());
+        let agreed = self.shared.live.link().is_some_and(|link| link.upload);
+        let (hearing, replies) = agreed.then(|| hearing(&upload)).unzip();
+        self.hearing = hearing;
+        let link = UploadLink { channel, replies };
         let spawned = self
             .shared
             .spawn_for_leg("framewire-upload", move |shared| {
-                upload::run(shared, upload, &channel)
+                upload::run(shared, upload, &link)
             });
         if let Err(error) = spawned {
             self.shared.fail(SessionError::Local {
@@ -273,6 +282,7 @@ impl<'a> Driver<'a> {
     fn release(&mut self) {
         self.released = true;
         self.upload = None;
+        self.hearing = None;
         if self.recoverable {
             self.shared.live.stop_leg();
         } else {
@@ -295,7 +305,9 @@ impl<'a> Driver<'a> {
                 data,
                 text,
             } if self.results == Some(channel) => {
-                self.intake.message(data, text);
+                if !(text && self.is_upload_word(&data)) {
+                    self.intake.message(data, text);
+                }
             }
             PeerEvent::Stalled => {
                 self.shared
@@ -315,6 +327,18 @@ impl<'a> Driver<'a> {
             PeerEvent::Closed(reason) => self.on_closed(&reason),
             // Echoes of keep-alive pings, and channels nobody asked for.
             _ => {}
+        }
+    }
+
+    /// Whether the worker says something about the upload; the upload thread hears it.
+    fn is_upload_word(&self, text: &[u8]) -> bool {
+        match self.hearing.as_ref().map(|hearing| hearing.hear(text)) {
+            None => false,
+            Some(Ok(heard)) => heard,
+            Some(Err(error)) => {
+                self.shared.fail(error);
+                true
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use crate::error::SourceError;
+use crate::session::file_hash::UploadIdentity;
 use crate::session::shared::lock;
 use crate::session::upload::Upload;
 use crate::source::{PreparedFile, ProgressCallback};
@@ -17,15 +18,21 @@ pub(super) struct FileJob {
     /// None where the file system does not say.
     modified: Option<SystemTime>,
     progress: Option<Arc<Mutex<ProgressCallback>>>,
+    identity: UploadIdentity,
 }
 
 impl FileJob {
-    pub(super) fn new(prepared: PreparedFile, progress: Option<ProgressCallback>) -> Self {
+    pub(super) fn new(
+        prepared: PreparedFile,
+        progress: Option<ProgressCallback>,
+        identity: UploadIdentity,
+    ) -> Self {
         let metadata = prepared.file.metadata();
         FileJob {
             modified: metadata.ok().and_then(|metadata| metadata.modified().ok()),
             prepared,
             progress: progress.map(|callback| Arc::new(Mutex::new(callback))),
+            identity,
         }
     }
 
@@ -53,6 +60,7 @@ impl FileJob {
             path: path.clone(),
             size: *size,
             progress,
+            identity: self.identity.clone(),
         })
     }
 
@@ -85,7 +93,10 @@ mod tests {
             size: content.len() as u64,
             _temporary: None,
         };
-        (file, FileJob::new(prepared, None))
+        (
+            file,
+            FileJob::new(prepared, None, UploadIdentity::new(None)),
+        )
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod decode;
 mod dispatch;
 mod driver;
 mod event;
+mod file_hash;
 mod file_job;
 mod frames;
 mod handlers;
@@ -29,6 +30,8 @@ mod stages;
 mod stream;
 mod tasks;
 mod upload;
+mod upload_meter;
+mod upload_words;
 mod verdict;
 
 use std::sync::Arc;

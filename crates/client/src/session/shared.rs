@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use framewire_media::FramePool;
 use framewire_protocol::FrameId;
@@ -29,12 +29,15 @@ use crate::session::life::closed_result;
 use crate::session::live::{FrameSlot, Live};
 use crate::session::pipeline::{Limits, Pipeline};
 use crate::session::queue::QueuedFrame;
-use crate::session::upload::UploadMeter;
+use crate::session::upload_meter::UploadMeter;
 use crate::session::verdict::verdict;
 use crate::stats::SessionStats;
 
 /// Realtime on a track: frames that may wait for a consumer that is held up for a moment. Their age is bounded besides.
 const LIVE_FRAMES: usize = 4;
+
+/// How long a worker may take to say what it has of a file: it only looks.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Decoded pictures kept ahead of the dispatcher, beside the frame queue.
 const DECODED_AHEAD: usize = 2;
@@ -122,7 +125,12 @@ impl Shared {
             .with(machine::Step::Signalling, options.signalling_timeout * 2)
             .with(machine::Step::Connecting, options.connect_timeout * 2)
             .with(machine::Step::Opening, options.connect_timeout)
+            .with(
+                machine::Step::Announcing,
+                options.upload_stall_timeout.min(ANNOUNCE_TIMEOUT),
+            )
             .with(machine::Step::Uploading, options.upload_stall_timeout)
+            .with(machine::Step::Verifying, options.upload_stall_timeout)
             .with(machine::Step::FirstResult, options.initial_frame_timeout);
         let mut config = machine::SessionConfig::new(plan.realtime)
             .with_frame_outputs(plan.pictures_in_results().to_vec())
@@ -310,12 +318,12 @@ impl Shared {
         }
     }
 
-    fn send_text(&self, text: &str) {
+    pub(super) fn send_text(&self, text: &str) {
         if let Some(channel) = lock(&self.results_channel).as_ref()
             && let Err(error) = channel.send_text(text.to_owned())
         {
             // The connection is ending; its end is reported as an event.
-            tracing::debug!("an acknowledgement was not sent: {error}");
+            tracing::debug!("a control message was not sent: {error}");
         }
     }
 

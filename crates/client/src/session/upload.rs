@@ -1,22 +1,24 @@
-//! The upload thread: reads the file and hands it to the channel as fast as the network takes it.
+//! The upload thread: reads the file and hands what the worker lacks of it to the channel as fast as the network takes it.
 //! Not here: when it may begin and how long it may stand still, which the protocol machine decides.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use bytes::Bytes;
 use framewire_protocol::session::Input;
-use framewire_protocol::upload::{UploadError, UploadPlan};
+use framewire_protocol::upload::{UploadError, UploadPlan, UploadReply, UploadSender, UploadStep};
 use framewire_transport::{DataChannel, SendError};
 
 use crate::error::{SessionError, SourceError, Step};
-use crate::session::shared::Shared;
+use crate::session::file_hash::UploadIdentity;
+use crate::session::shared::{Shared, lock};
+use crate::session::upload_words::broken_agreement;
 use crate::source::ProgressCallback;
-use crate::stats::UploadStats;
 
 /// Bytes read from disk at once: enough to keep the network busy meanwhile.
 const READ_BLOCK: usize = 512 << 10;
@@ -27,87 +29,22 @@ pub(crate) struct Upload {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
     pub(crate) progress: Option<ProgressCallback>,
+    pub(crate) identity: UploadIdentity,
 }
 
-/// Progress of the upload, for statistics and keep-alive.
-#[derive(Debug, Default)]
-pub(crate) struct UploadMeter(Mutex<Meter>);
-
-#[derive(Debug, Default)]
-struct Meter {
-    bytes: u64,
-    total: u64,
-    begun: Option<Instant>,
-    moved: Option<Instant>,
-    finished: Option<Instant>,
-    complete: bool,
+/// What carries an upload on one connection.
+pub(crate) struct UploadLink {
+    pub(crate) channel: DataChannel,
+    /// What the worker says about it, if both ends agreed to speak; over when the connection is.
+    pub(crate) replies: Option<Receiver<UploadReply>>,
 }
 
-impl UploadMeter {
-    pub(crate) fn announce(&self, total: u64) {
-        self.lock().total = total;
-    }
-
-    /// A new connection begins: nothing was sent on it yet.
-    pub(crate) fn renew(&self) {
-        let mut meter = self.lock();
-        *meter = Meter {
-            total: meter.total,
-            ..Meter::default()
-        };
-    }
-
-    pub(crate) fn begin(&self, now: Instant) {
-        let mut meter = self.lock();
-        meter.begun = Some(now);
-        meter.moved = Some(now);
-    }
-
-    fn add(&self, bytes: usize, now: Instant) {
-        let mut meter = self.lock();
-        meter.bytes += bytes as u64;
-        meter.moved = Some(now);
-        meter.complete = meter.bytes == meter.total;
-    }
-
-    fn finish(&self, now: Instant) {
-        self.lock().finished.get_or_insert(now);
-    }
-
-    /// When a chunk was last handed over; none unless an upload is under way.
-    pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let meter = self.lock();
-        meter
-            .moved
-            .filter(|_| !meter.complete && meter.finished.is_none())
-    }
-
-    pub(crate) fn snapshot(&self, now: Instant) -> UploadStats {
-        let meter = self.lock();
-        let until = meter.finished.unwrap_or(now);
-        UploadStats {
-            bytes: meter.bytes,
-            total_bytes: meter.total,
-            elapsed: meter.begun.map_or(Duration::ZERO, |begun| {
-                until.saturating_duration_since(begun)
-            }),
-            complete: meter.complete,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Meter> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Body of the thread. Ends the session with a typed error when the file is not what it was.
-pub(crate) fn run(shared: &Arc<Shared>, upload: Upload, channel: &DataChannel) {
-    match send_file(shared, upload, channel) {
+/// Body of the thread. Ends the session with a typed error when the file is not what it was, or not what the worker got.
+pub(crate) fn run(shared: &Arc<Shared>, upload: Upload, link: &UploadLink) {
+    match send_file(shared, upload, link) {
         Ok(true) => {
             shared.input(Input::UploadDone);
-            // Only for the figure: the rate counts until everything was handed to the network.
-            let _ = channel
-                .wait_buffered_at_most(0, Instant::now() + shared.options.upload_stall_timeout);
+            until_sent(shared, link);
         }
         // The channel closed or the session ended: whoever did that says why.
         Ok(false) => {}
@@ -116,42 +53,181 @@ pub(crate) fn run(shared: &Arc<Shared>, upload: Upload, channel: &DataChannel) {
     shared.upload.finish(Instant::now());
 }
 
+/// Only for the figure: the rate counts until everything was handed to the network.
+fn until_sent(shared: &Shared, link: &UploadLink) {
+    let deadline = Instant::now() + shared.options.upload_stall_timeout;
+    let _ = link.channel.wait_buffered_at_most(0, deadline);
+    shared.upload.finish(Instant::now());
+}
+
 /// `Ok(false)`: stopped from outside.
-fn send_file(
-    shared: &Shared,
-    mut upload: Upload,
-    channel: &DataChannel,
-) -> Result<bool, SessionError> {
+fn send_file(shared: &Shared, mut upload: Upload, link: &UploadLink) -> Result<bool, SessionError> {
     let chunk_size = shared.options.upload_chunk_size;
     let plan =
         UploadPlan::new(upload.size, chunk_size).map_err(|error| unplanned(&upload, &error))?;
-    let total = plan.total_chunks();
-    let per_block = (READ_BLOCK / chunk_size).max(1);
-    let mut block = vec![0; per_block * chunk_size];
-    let mut index = 0;
-    while index < total {
-        let wanted = (0..per_block as u32)
-            .filter_map(|n| plan.range(index + n))
-            .map(|(_, len)| len)
-            .sum();
-        let block = &mut block[..wanted];
-        read_full(&mut upload, index as u64 * chunk_size as u64, block)?;
-        for data in block.chunks(chunk_size) {
-            if index + 1 == total {
+    let id = link.replies.is_some().then_some(upload.identity.id);
+    let mut sender = UploadSender::new(plan, id);
+    let mut block = vec![0; (READ_BLOCK / chunk_size).max(1) * chunk_size];
+    let mut done = 0;
+    loop {
+        match sender.step() {
+            UploadStep::Announce => {
+                shared.send_text(&sender.announcement().unwrap_or_default());
+                shared.input(Input::UploadAnnounced);
+                if !listen(shared, &mut sender, link)? {
+                    return Ok(false);
+                }
+                shared.input(Input::UploadProgress);
+                let (chunks, bytes) = sender.resumed();
+                done = chunks;
+                shared.upload.resume(bytes, Instant::now());
+            }
+            UploadStep::Chunk(index) => {
+                if !hash_to(shared, &mut upload, &sender, index, &mut block)? {
+                    return Ok(false);
+                }
+                if !send_block(
+                    shared,
+                    &mut upload,
+                    &mut sender,
+                    &mut done,
+                    link,
+                    &mut block,
+                )? {
+                    return Ok(false);
+                }
+            }
+            UploadStep::Verify => {
+                let total = plan.total_chunks();
+                if !hash_to(shared, &mut upload, &sender, total, &mut block)? {
+                    return Ok(false);
+                }
                 check_size(&upload)?;
+                if sender.resumed().0 == total {
+                    report(&mut upload, total, total);
+                }
+                let digest = lock(&upload.identity.hash).digest();
+                shared.send_text(&sender.end_message(digest).unwrap_or_default());
+                shared.input(Input::UploadSent);
+                until_sent(shared, link);
+                if !listen(shared, &mut sender, link)? {
+                    return Ok(false);
+                }
             }
-            let message = plan
-                .message(index, data)
-                .map_err(|error| unplanned(&upload, &error))?;
-            if !hand_over(shared, channel, message)? {
-                return Ok(false);
+            UploadStep::Mismatch => {
+                return Err(SessionError::UploadMismatch { path: upload.path });
             }
-            index += 1;
-            shared.upload.add(data.len(), Instant::now());
-            report(&mut upload, index, total);
+            // Nothing else is left to do.
+            _ => {
+                if id.is_some() {
+                    shared.upload.verified();
+                }
+                return Ok(true);
+            }
         }
     }
+}
+
+/// Waits for the worker's word on the current step. `Ok(false)`: the connection or the session is over.
+fn listen(
+    shared: &Shared,
+    sender: &mut UploadSender,
+    link: &UploadLink,
+) -> Result<bool, SessionError> {
+    let step = sender.step();
+    while sender.step() == step {
+        // The machine ends the session when the word does not come; this is only a net.
+        let net = shared.options.upload_stall_timeout * 2;
+        let reply = link
+            .replies
+            .as_ref()
+            .and_then(|replies| replies.recv_timeout(net).ok());
+        let Some(reply) = reply else {
+            return Ok(false);
+        };
+        sender
+            .reply(&reply)
+            .map_err(|error| broken_agreement(&error))?;
+    }
     Ok(true)
+}
+
+/// Sends the chunks from the current one on that follow each other in the file, as many as a block holds.
+fn send_block(
+    shared: &Shared,
+    upload: &mut Upload,
+    sender: &mut UploadSender,
+    done: &mut u32,
+    link: &UploadLink,
+    block: &mut [u8],
+) -> Result<bool, SessionError> {
+    let plan = *sender.plan();
+    let UploadStep::Chunk(first) = sender.step() else {
+        return Ok(true);
+    };
+    let chunks = (block.len() / plan.chunk_size()) as u32;
+    let wanted = (first..first.saturating_add(chunks)).filter_map(|index| plan.range(index));
+    let wanted = wanted.map(|(_, len)| len).sum();
+    let block = &mut block[..wanted];
+    let offset = u64::from(first) * plan.chunk_size() as u64;
+    read_at(upload, offset, block)?;
+    if link.replies.is_some() {
+        // While it is in the processor's caches.
+        lock(&upload.identity.hash).add(offset, block);
+    }
+    for (index, data) in (first..).zip(block.chunks(plan.chunk_size())) {
+        if sender.step() != UploadStep::Chunk(index) {
+            break; // the worker has this one
+        }
+        if index + 1 == plan.total_chunks() {
+            check_size(upload)?;
+        }
+        let message = plan
+            .message(index, data)
+            .map_err(|error| unplanned(upload, &error))?;
+        if !hand_over(shared, &link.channel, message)? {
+            return Ok(false);
+        }
+        sender.sent();
+        *done += 1;
+        shared.upload.add(data.len(), Instant::now());
+        report(upload, *done, plan.total_chunks());
+    }
+    Ok(true)
+}
+
+/// Reads what the worker has already and this side has not hashed, up to that chunk: the hash is the whole file's.
+fn hash_to(
+    shared: &Shared,
+    upload: &mut Upload,
+    sender: &UploadSender,
+    index: u32,
+    block: &mut [u8],
+) -> Result<bool, SessionError> {
+    if sender.resumed().0 == 0 {
+        return Ok(true); // every byte is sent from here and hashed then
+    }
+    let end = u64::from(index) * sender.plan().chunk_size() as u64;
+    let end = end.min(upload.size);
+    let hash = upload.identity.hash.clone();
+    loop {
+        let at = lock(&hash).hashed();
+        if at >= end {
+            return Ok(true);
+        }
+        let ended = shared.control(|machine| {
+            machine.handle(Instant::now(), Input::UploadProgress);
+            machine.end().is_some()
+        });
+        if ended {
+            return Ok(false);
+        }
+        let room = block.len();
+        let left = usize::try_from(end - at).unwrap_or(room);
+        let part = &mut block[..left.min(room)];
+        read_at(upload, at, part)?;
+        lock(&hash).add(at, part);
+    }
 }
 
 fn hand_over(shared: &Shared, channel: &DataChannel, message: Bytes) -> Result<bool, SessionError> {
@@ -180,7 +256,16 @@ fn hand_over(shared: &Shared, channel: &DataChannel, message: Bytes) -> Result<b
     }
 }
 
-fn read_full(upload: &mut Upload, offset: u64, block: &mut [u8]) -> Result<(), SourceError> {
+/// Reads exactly these bytes. Blocks on the disk.
+fn read_at(upload: &mut Upload, offset: u64, block: &mut [u8]) -> Result<(), SourceError> {
+    let unreadable = |path: &Path, error: &std::io::Error| SourceError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let from = SeekFrom::Start(offset);
+    if let Err(error) = upload.file.seek(from) {
+        return Err(unreadable(&upload.path, &error));
+    }
     let mut filled = 0;
     while filled < block.len() {
         match upload.file.read(&mut block[filled..]) {
@@ -193,12 +278,7 @@ fn read_full(upload: &mut Upload, offset: u64, block: &mut [u8]) -> Result<(), S
             }
             Ok(read) => filled += read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                return Err(SourceError::Unreadable {
-                    path: upload.path.clone(),
-                    reason: error.to_string(),
-                });
-            }
+            Err(error) => return Err(unreadable(&upload.path, &error)),
         }
     }
     Ok(())
@@ -242,6 +322,7 @@ fn report(upload: &mut Upload, done: u32, total: u32) {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::sync::{Mutex, PoisonError};
 
     fn upload(content: &[u8]) -> (tempfile::NamedTempFile, Upload) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -252,6 +333,7 @@ mod tests {
             path: file.path().to_owned(),
             size: content.len() as u64,
             progress: None,
+            identity: UploadIdentity::new(None),
         };
         (file, upload)
     }
@@ -260,9 +342,9 @@ mod tests {
     fn a_file_that_shrank_is_noticed_with_both_sizes() {
         let (file, mut upload) = upload(&[7; 100]);
         let mut block = [0; 60];
-        read_full(&mut upload, 0, &mut block).unwrap();
+        read_at(&mut upload, 0, &mut block).unwrap();
         file.as_file().set_len(70).unwrap();
-        let error = read_full(&mut upload, 60, &mut block[..40]).unwrap_err();
+        let error = read_at(&mut upload, 60, &mut block[..40]).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -292,7 +374,7 @@ mod tests {
         let (file, mut upload) = upload(&[7; 100]);
         file.close().unwrap();
         let mut block = [0; 100];
-        read_full(&mut upload, 0, &mut block).unwrap();
+        read_at(&mut upload, 0, &mut block).unwrap();
         check_size(&upload).unwrap();
     }
 
@@ -308,24 +390,5 @@ mod tests {
         report(&mut upload, 1, 2);
         report(&mut upload, 2, 2);
         assert_eq!(*calls.lock().unwrap_or_else(PoisonError::into_inner), 1);
-    }
-
-    #[test]
-    fn the_meter_counts_until_everything_left() {
-        let meter = UploadMeter::default();
-        let start = Instant::now();
-        meter.announce(10);
-        assert_eq!(meter.idle_since(), None);
-        meter.begin(start);
-        meter.add(4, start + Duration::from_secs(1));
-        assert_eq!(meter.idle_since(), Some(start + Duration::from_secs(1)));
-        meter.add(6, start + Duration::from_secs(2));
-        assert_eq!(meter.idle_since(), None);
-        meter.finish(start + Duration::from_secs(4));
-        let stats = meter.snapshot(start + Duration::from_secs(60));
-        assert_eq!(
-            (stats.bytes, stats.complete, stats.rate()),
-            (10, true, Some(2.5))
-        );
     }
 }

@@ -67,7 +67,9 @@ pub(crate) fn step_of(step: machine::Step) -> Step {
         machine::Step::Gathering => Step::Gathering,
         machine::Step::Signalling => Step::Signalling,
         machine::Step::Connecting | machine::Step::Opening => Step::Connecting,
+        machine::Step::Announcing => Step::Announcing,
         machine::Step::Uploading => Step::Uploading,
+        machine::Step::Verifying => Step::Verifying,
         machine::Step::FirstResult => Step::FirstResult,
         _ => Step::Streaming,
     }
@@ -76,6 +78,10 @@ pub(crate) fn step_of(step: machine::Step) -> Step {
 fn hint(step: machine::Step) -> &'static str {
     match step {
         machine::Step::Uploading => "the worker takes no more bytes; look at its log and its disk",
+        machine::Step::Announcing => "the worker agreed to resumable uploads but does not answer",
+        machine::Step::Verifying => {
+            "the worker has every byte but does not say whether they are right; look at its log and its disk"
+        }
         machine::Step::FirstResult => {
             "the worker has the whole file but sent nothing; loading a model may take longer (WEBRTC_INITIAL_FRAME_TIMEOUT)"
         }

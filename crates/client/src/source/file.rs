@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use framewire_protocol::signalling::redact_url;
+use framewire_protocol::upload::UploadId;
 use tempfile::TempPath;
 
 use crate::error::{ConfigError, SourceError};
@@ -24,6 +25,7 @@ pub struct VideoFileSource {
     pub(crate) realtime_processing: bool,
     pub(crate) track_frames: bool,
     pub(crate) use_cache: bool,
+    pub(crate) upload_id: Option<UploadId>,
 }
 
 impl std::fmt::Debug for VideoFileSource {
@@ -53,7 +55,16 @@ impl VideoFileSource {
             realtime_processing: false,
             track_frames: false,
             use_cache: true,
+            upload_id: None,
         }
+    }
+
+    /// Names the upload, so that another session of the same file, also in another process, goes on where this one was cut
+    /// off: a framewire worker keeps an unfinished upload for two minutes. Default: a new name for each session. Originals do
+    /// not know it and get the whole file.
+    pub fn upload_id(mut self, id: UploadId) -> Self {
+        self.upload_id = Some(id);
+        self
     }
 
     /// Plays the file at its own speed and drops late frames (`true`), or processes every frame (`false`, default).

@@ -45,6 +45,8 @@ pub(crate) enum Reply {
     Connect(Box<dyn FnOnce(Worker) + Send>),
     /// The same with this for video, and as a worker of ours (`true`) or an original.
     Video(VideoConfig, bool, Box<dyn FnOnce(Worker) + Send>),
+    /// The same as a worker of ours that goes on with uploads and verifies them.
+    Uploads(Box<dyn FnOnce(Worker) + Send>),
     /// Answer with status and body, `application/json` or not.
     Answer(u16, String),
     /// Answer the offer, then vanish before the first packet.
@@ -229,6 +231,14 @@ fn serve(
                 let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));
                 let _ = scripts.send(script);
                 respond(&mut stream, 200, &answer);
+            }
+            Some(Reply::Uploads(script)) => {
+                let (endpoint, peer, text) = answer(&body, PeerConfig::default(), true);
+                let mut answer: Value = serde_json::from_str(&text).unwrap();
+                answer["framewire"]["features"] = json!(["upload"]);
+                let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));
+                let _ = scripts.send(script);
+                respond(&mut stream, 200, &answer.to_string());
             }
             Some(Reply::Video(video, ours, script)) => {
                 let config = PeerConfig::default().with_video(video);

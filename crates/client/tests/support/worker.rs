@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use framewire_protocol::FrameId;
 use framewire_protocol::chunk::{CHUNK_SIZE, split_result};
+use framewire_protocol::upload::{ChunkRanges, UploadId, UploadReply, UploadRequest};
 use framewire_transport::{CloseReason, DataChannel, Endpoint, Peer, PeerEvent, RecvError};
 use serde_json::{Value, json};
 
@@ -20,6 +21,8 @@ pub(crate) struct Worker {
     upload: Option<DataChannel>,
     /// Upload messages so far.
     pub(crate) chunks: Vec<Bytes>,
+    /// What the client said about its upload so far.
+    pub(crate) words: Vec<UploadRequest>,
     /// Acknowledgements so far.
     pub(crate) acks: Vec<u64>,
     /// Keep-alive pings so far.
@@ -35,6 +38,7 @@ impl Worker {
             inference: None,
             upload: None,
             chunks: Vec::new(),
+            words: Vec::new(),
             acks: Vec::new(),
             pings: 0,
             closed: None,
@@ -80,6 +84,27 @@ impl Worker {
             .collect()
     }
 
+    /// Waits for the announcement and says that these chunks are there.
+    pub(crate) fn announced(&mut self, have: &[(u32, u32)]) -> UploadId {
+        self.until("the announcement", |worker| !worker.words.is_empty());
+        self.open();
+        let UploadRequest::Announce { id, .. } = self.words[0] else {
+            panic!("{:?}", self.words);
+        };
+        let have = ChunkRanges::new(have.to_vec()).unwrap();
+        self.send_text(&UploadReply::Have { id, have }.text());
+        id
+    }
+
+    /// Waits until the client named the hash of its file.
+    pub(crate) fn named_hash(&mut self) -> [u8; 32] {
+        self.until("the hash", |worker| worker.words.len() > 1);
+        match self.words[1] {
+            UploadRequest::End { sha256, .. } => sha256,
+            ref other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn wait_ack(&mut self, ack: u64) {
         self.until(&format!("ack {ack}"), |worker| worker.acks.contains(&ack));
     }
@@ -102,6 +127,7 @@ impl Worker {
             PeerEvent::Message {
                 data, text: true, ..
             } => {
+                self.words.extend(UploadRequest::parse(&data).unwrap());
                 let message: Value = serde_json::from_slice(&data).unwrap();
                 self.acks.extend(message["ack"].as_u64());
             }
