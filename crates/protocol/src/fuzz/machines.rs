@@ -43,6 +43,8 @@ pub fn session(data: &[u8]) {
                         error: Some("gone".to_owned()),
                     },
                     5 => Input::Drained,
+                    7 => Input::Pause,
+                    8 => Input::Unpause,
                     _ => Input::Connected,
                 },
             ),

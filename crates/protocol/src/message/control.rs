@@ -70,6 +70,20 @@ impl ControlMessage {
     }
 }
 
+/// The text that asks for other outputs; what is `None` stays as it is.
+pub fn outputs_text(stream_output: Option<&[String]>, data_output: Option<&[String]>) -> String {
+    let mut fields = serde_json::Map::new();
+    for (field, names) in [
+        ("stream_output", stream_output),
+        ("data_output", data_output),
+    ] {
+        if let Some(names) = names {
+            fields.insert(field.to_owned(), names.into());
+        }
+    }
+    Value::Object(fields).to_string()
+}
+
 /// The text of an acknowledgement, as the original client writes it.
 pub fn ack_text(frame_id: FrameId) -> String {
     format!("{{\"ack\": {frame_id}}}")

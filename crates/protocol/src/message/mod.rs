@@ -9,7 +9,7 @@ mod read;
 mod result;
 mod write;
 
-pub use control::{ControlError, ControlMessage, ack_text};
+pub use control::{ControlError, ControlMessage, ack_text, outputs_text};
 pub use image::ImageValue;
 pub use metadata::VideoMetadata;
 pub use result::{MAX_JSON_DEPTH, Metadata, Output, ResultError, ResultMessage};

@@ -4,10 +4,9 @@
 use std::time::Instant;
 
 use crate::incoming::DropReason;
-use crate::message::ack_text;
 use crate::pairing::Match;
 use crate::session::track::TrackTicket;
-use crate::session::{FrameDrop, FrameTicket, HandlersTicket, Output, Session};
+use crate::session::{FrameDrop, FrameTicket, HandlersTicket, Session};
 
 impl Session {
     /// All handlers of that message have returned.
@@ -66,11 +65,8 @@ impl Session {
         if self.config.realtime || ticket <= self.old_tickets {
             return;
         }
-        if let Some(frame) = self.acks.done(ticket)
-            && self.end.is_none()
-            && self.results_open
-        {
-            self.out.push_back(Output::SendText(ack_text(frame)));
+        if let Some(frame) = self.acks.done(ticket) {
+            self.send_ack(frame);
         }
     }
 }

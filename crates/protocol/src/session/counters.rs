@@ -20,6 +20,8 @@ pub enum FrameDrop {
     Lost,
     /// It came too old to be of use (realtime only).
     Late,
+    /// It came while the user had paused the session (realtime only).
+    Paused,
     /// It came again on a new connection.
     Repeated,
 }
@@ -33,6 +35,7 @@ impl FrameDrop {
             FrameDrop::Closed => "closed",
             FrameDrop::Lost => "lost",
             FrameDrop::Late => "late",
+            FrameDrop::Paused => "paused",
             FrameDrop::Repeated => "repeated",
         }
     }

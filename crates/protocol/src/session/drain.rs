@@ -8,6 +8,7 @@ use crate::session::{DrainLimits, End, Step};
 #[derive(Debug)]
 pub(super) struct Drain {
     error: Option<String>,
+    done: bool,
     limits: DrainLimits,
     quiet: Option<Instant>,
     total: Option<Instant>,
@@ -17,6 +18,7 @@ impl Drain {
     pub(super) fn begin(now: Instant, limits: DrainLimits, error: Option<String>) -> Self {
         Drain {
             error,
+            done: false,
             limits,
             quiet: now.checked_add(limits.quiet),
             total: now.checked_add(limits.total),
@@ -31,15 +33,25 @@ impl Drain {
     /// Nothing more will arrive.
     pub(super) fn done(&mut self, now: Instant) {
         self.quiet = Some(now);
+        self.done = true;
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// The limits begin anew.
+    pub(super) fn restart(&mut self, now: Instant) {
+        *self = Drain::begin(now, self.limits, self.error.take());
+    }
+
+    /// Paused, silence means nothing; that everything has come back still does.
+    pub(super) fn deadline(&self, paused: bool) -> Option<Instant> {
+        if paused && !self.done {
+            return None;
+        }
         [self.quiet, self.total].into_iter().flatten().min()
     }
 
     /// How the session ends, once it does.
-    pub(super) fn over(&mut self, now: Instant, step: Step) -> Option<End> {
-        if self.deadline().is_none_or(|at| at > now) {
+    pub(super) fn over(&mut self, now: Instant, step: Step, paused: bool) -> Option<End> {
+        if self.deadline(paused).is_none_or(|at| at > now) {
             return None;
         }
         Some(match self.error.take() {

@@ -53,6 +53,11 @@ pub enum Input {
     PeerEnded(PeerEnd),
     /// The current step failed; in words, without credentials.
     Failed(String),
+    /// The user wants no more for now: acknowledgements are withheld, and the limits of uploading, of the first result and of
+    /// draining stand still. What arrives is delivered.
+    Pause,
+    /// The user goes on.
+    Unpause,
     /// Time passed.
     Tick,
     /// The user closes the session. Allowed at any time, any number of times.

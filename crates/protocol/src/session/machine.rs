@@ -9,6 +9,7 @@ use crate::ack::AckSender;
 use crate::incoming::DropReason;
 use crate::message::{Metadata, ResultMessage};
 use crate::session::drain::Drain;
+use crate::session::pause::Pause;
 use crate::session::stall::{Stall, Verdict};
 use crate::session::track::TrackWaits;
 use crate::session::{
@@ -25,7 +26,8 @@ pub struct Session {
     pub(super) results_open: bool,
     upload_open: bool,
     stalled: Option<Stall>,
-    drain: Option<Drain>,
+    pub(super) drain: Option<Drain>,
+    pub(super) pause: Pause,
     pub(super) track: TrackWaits,
     pub(super) end: Option<End>,
     released: bool,
@@ -49,6 +51,7 @@ impl Session {
             upload_open: false,
             stalled: None,
             drain: None,
+            pause: Pause::default(),
             track: TrackWaits::default(),
             end: None,
             released: false,
@@ -69,6 +72,7 @@ impl Session {
         self.tickets = last.tickets;
         self.old_tickets = last.tickets;
         self.counters = last.counters;
+        self.pause = last.pause.renewed();
     }
 
     /// Takes an event. Events that do not fit the state change nothing.
@@ -116,6 +120,8 @@ impl Session {
                 step: self.step(),
                 message,
             }),
+            Input::Pause => self.pause.on = true,
+            Input::Unpause => self.unpause(now),
             Input::Close => {
                 self.finish(End::Closed);
                 self.release();
@@ -181,9 +187,11 @@ impl Session {
     /// When to report [`Input::Tick`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let at = [
-            self.deadline,
+            self.deadline.filter(|_| !self.is_frozen()),
             self.stalled.as_ref().map(Stall::deadline),
-            self.drain.as_ref().and_then(Drain::deadline),
+            self.drain
+                .as_ref()
+                .and_then(|drain| drain.deadline(self.pause.on)),
             self.track.deadline(),
         ];
         at.into_iter().flatten().min()
@@ -232,7 +240,7 @@ impl Session {
         self.step.unwrap_or(Step::Gathering)
     }
 
-    fn enter(&mut self, now: Instant, step: Step) {
+    pub(super) fn enter(&mut self, now: Instant, step: Step) {
         if self.end.is_none() {
             self.step = Some(step);
             self.deadline = self
@@ -303,14 +311,16 @@ impl Session {
 
     fn expire(&mut self, now: Instant) {
         let step = self.step();
-        if let Some(end) = self.drain.as_mut().and_then(|drain| drain.over(now, step)) {
+        let paused = self.pause.on;
+        let drain = self.drain.as_mut();
+        if let Some(end) = drain.and_then(|drain| drain.over(now, step, paused)) {
             self.finish(end);
         }
         while let Some(ticket) = self.track.expired(now) {
             self.counters.missing_frames += 1;
             self.acknowledge(ticket);
         }
-        if self.deadline.is_some_and(|at| at <= now) {
+        if self.deadline.is_some_and(|at| at <= now) && !self.is_frozen() {
             let step = self.step();
             let limit = self.config.limits.of(step).unwrap_or_default();
             self.finish(End::TimedOut { step, limit });

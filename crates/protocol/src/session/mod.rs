@@ -76,6 +76,7 @@ mod drain;
 mod end;
 mod events;
 mod machine;
+mod pause;
 mod stall;
 mod track;
 
