@@ -78,8 +78,8 @@ pub use json::{Json, Outputs};
 pub use options::{ClientOptions, Reconnect};
 pub use recovery::{Gap, Recovery};
 pub use session::{
-    Closer, EndKind, Ended, FrameEvent, FrameStream, Frames, Observer, ResultEvent, Session,
-    SessionState,
+    Closer, Delivery, EndKind, Ended, FrameEvent, FrameStream, Frames, Observer, Reconfigure,
+    ResultEvent, Session, SessionState, StreamError, StreamErrorKind,
 };
 pub use source::{
     CameraDevice, CustomSource, FrameSender, LocalStreamSource, ManualSource, MjpegSource,

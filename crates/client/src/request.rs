@@ -2,6 +2,7 @@
 //! Not here: sending it. What was really asked for is kept beside it, because later rules depend on that.
 
 mod fields;
+mod selection;
 
 use framewire_protocol::TaskType;
 use serde_json::{Map, Value, json};
@@ -10,23 +11,24 @@ use crate::client::ApiKeyTransport;
 use crate::config::StreamConfig;
 use crate::error::ConfigError;
 use crate::ice::IceConfig;
-use crate::request::fields::{fields, named, spell_out};
+use crate::request::fields::{fields, named};
 use crate::source::{Media, Source};
 use crate::workflow::{MODEL_IMAGE_OUTPUT, MODEL_PREDICTIONS_OUTPUT, Workflow, selection};
 
 pub(crate) use crate::request::fields::offered_agreement;
+pub(crate) use crate::request::selection::{Rules, Selection};
 
 /// Everything about a session that is known before it connects.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Names that may carry the picture, first match wins.
-    pub(crate) picture_names: Vec<String>,
+    /// What is asked for at the start.
+    pub(crate) selection: Selection,
+    /// What else may be asked for.
+    pub(crate) rules: Rules,
     /// Output whose value goes along with each frame (model mode).
     pub(crate) predictions: Option<String>,
     /// The value sent to the worker; acks follow it.
     pub(crate) realtime: bool,
-    /// `*` was spelled out as names: outputs that are pictures are not data then.
-    pub(crate) hide_pictures: bool,
     /// How pictures travel.
     pub(crate) media: Media,
     /// A file goes up before results can come.
@@ -36,7 +38,6 @@ pub(crate) struct Plan {
     source_fields: Map<String, Value>,
     /// The user's own fields; they have the last word.
     overrides: Map<String, Value>,
-    data_output: Vec<String>,
 }
 
 impl Plan {
@@ -69,29 +70,14 @@ impl Plan {
             });
         }
         let definition = selection(workflow, task);
-        let mut hide_pictures = false;
-        // Pictures inside results have to be asked for as data.
-        let in_results = !media.receives;
-        if in_results
-            && data.iter().any(|name| name == "*")
-            && (!pictures.is_empty() || data.len() > 1)
-        {
-            let outputs = definition
-                .get("workflow_specification")
-                .and_then(|definition| definition.get("outputs"));
-            match outputs.and_then(Value::as_array) {
-                Some(outputs) => data = spell_out(&data, outputs, &config.image_input),
-                None => tracing::warn!(
-                    "`*` beside named outputs is understood by framewire workers only"
-                ),
-            }
-            hide_pictures = true;
-        }
-        for name in pictures.iter().filter(|_| in_results) {
-            if !data.contains(name) {
-                data.push(name.clone());
-            }
-        }
+        let outputs = definition
+            .get("workflow_specification")
+            .and_then(|definition| definition.get("outputs"));
+        let rules = Rules {
+            in_results: !media.receives,
+            outputs: outputs.and_then(Value::as_array).cloned(),
+            image_input: config.image_input.clone(),
+        };
         let ice = config
             .turn_server
             .as_ref()
@@ -99,7 +85,8 @@ impl Plan {
             .transpose()?
             .flatten();
         Ok(Plan {
-            picture_names: pictures,
+            selection: rules.select(&pictures, &data),
+            rules,
             predictions: config
                 .predictions_output
                 .clone()
@@ -108,29 +95,19 @@ impl Plan {
                 .get("webrtc_realtime_processing")
                 .and_then(Value::as_bool)
                 .unwrap_or_else(|| source.realtime(config.realtime_processing)),
-            hide_pictures,
             media,
             uploads: source.uploads(),
             ice,
             fields: fields(definition, config),
             source_fields: source.request_fields(),
             overrides,
-            data_output: data,
         })
-    }
-
-    /// The names under which pictures come inside results; none when they come on a track.
-    pub(crate) fn pictures_in_results(&self) -> &[String] {
-        if self.media.receives {
-            &[]
-        } else {
-            &self.picture_names
-        }
     }
 
     /// The body, with key order of the original. `found_fps`: what the source itself says about its rate.
     pub(crate) fn body(
         &self,
+        selection: &Selection,
         key: Option<&str>,
         transport: ApiKeyTransport,
         ice: Option<&IceConfig>,
@@ -150,14 +127,16 @@ impl Plan {
             json!({"type": "offer", "sdp": offer_sdp}),
         );
         body.insert("webrtc_realtime_processing".into(), self.realtime.into());
-        // Without a track for them, none are asked for as a stream.
+        // Without a track for them, none are asked for as a stream; left out, the worker chooses.
         let streamed: &[String] = if self.media.receives {
-            &self.picture_names
+            &selection.picture_names
         } else {
             &[]
         };
-        body.insert("stream_output".into(), streamed.into());
-        body.insert("data_output".into(), self.data_output.clone().into());
+        if !selection.auto {
+            body.insert("stream_output".into(), streamed.into());
+        }
+        body.insert("data_output".into(), selection.data_output.clone().into());
         if let Some(ice) = ice {
             body.insert("webrtc_config".into(), ice.to_request());
         }
@@ -208,6 +187,7 @@ mod tests {
         let plan = Plan::new(workflow, task, &config, &source).unwrap();
         let found_fps = matches!(source, Source::Camera(_)).then_some(24.0);
         plan.body(
+            &plan.selection,
             Some("key"),
             ApiKeyTransport::Legacy,
             plan.ice.as_ref(),
@@ -293,17 +273,38 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            plan.body(None, ApiKeyTransport::Legacy, None, "", None)["api_key"],
+            plan.body(
+                &plan.selection,
+                None,
+                ApiKeyTransport::Legacy,
+                None,
+                "",
+                None
+            )["api_key"],
             Value::Null
         );
         assert_eq!(
-            plan.body(Some("k"), ApiKeyTransport::Both, None, "", None)["api_key"],
+            plan.body(
+                &plan.selection,
+                Some("k"),
+                ApiKeyTransport::Both,
+                None,
+                "",
+                None
+            )["api_key"],
             "k"
         );
         assert!(
-            plan.body(Some("k"), ApiKeyTransport::Header, None, "", None)
-                .get("api_key")
-                .is_none()
+            plan.body(
+                &plan.selection,
+                Some("k"),
+                ApiKeyTransport::Header,
+                None,
+                "",
+                None
+            )
+            .get("api_key")
+            .is_none()
         );
     }
 
@@ -382,9 +383,16 @@ mod tests {
         let custom = || Source::custom(false, true).0;
         let fields = json!({"manual_mode": true, "webrtc_realtime_processing": false, "extra": 1});
         let own = plan(fields, custom());
-        assert!(!own.realtime && own.pictures_in_results().is_empty());
+        assert!(!own.realtime && !own.rules.in_results);
         assert_eq!(own.predictions.as_deref(), Some("found"));
-        let body = own.body(None, ApiKeyTransport::Legacy, None, "", None);
+        let body = own.body(
+            &own.selection,
+            None,
+            ApiKeyTransport::Legacy,
+            None,
+            "",
+            None,
+        );
         assert_eq!(body["extra"], 1);
         assert_eq!(body["webrtc_realtime_processing"], false);
         assert_eq!(body["stream_output"], json!(["crops"]));
@@ -392,9 +400,16 @@ mod tests {
 
         let inside = json!({"stream_output": [""], "data_output": ["crops"], "framewire": 3});
         let inside = plan(inside, custom());
-        assert_eq!(inside.pictures_in_results(), ["crops"]);
-        assert!(!inside.media.receives);
-        let body = inside.body(None, ApiKeyTransport::Legacy, None, "", None);
+        assert_eq!(inside.selection.candidates(), ["crops"]);
+        assert!(inside.rules.in_results && !inside.media.receives);
+        let body = inside.body(
+            &inside.selection,
+            None,
+            ApiKeyTransport::Legacy,
+            None,
+            "",
+            None,
+        );
         assert_eq!(body["data_output"], json!(["crops"]));
         assert!(body["framewire"].is_object());
     }

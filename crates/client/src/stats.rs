@@ -18,8 +18,12 @@ pub enum DropReason {
     NoPicture,
     /// Its message never arrived.
     Network,
+    /// It came while the session was paused (realtime, frames of the worker's).
+    Paused,
     /// The session was closed before it was delivered.
     Closed,
+    /// Announced, and the session was closed before it arrived.
+    NotReceived,
 }
 
 impl DropReason {
@@ -30,23 +34,46 @@ impl DropReason {
             DropReason::Undecodable => "undecodable",
             DropReason::NoPicture => "no_picture",
             DropReason::Network => "network",
+            DropReason::Paused => "paused",
             DropReason::Closed => "closed",
+            DropReason::NotReceived => "not_received",
         }
+    }
+
+    /// Whether frames dropped for this reason had arrived on this side.
+    pub fn is_after_receipt(self) -> bool {
+        !matches!(self, DropReason::Network | DropReason::NotReceived)
     }
 }
 
-/// Frames by fate. `produced == delivered + sum(dropped) + in_flight`, and `in_flight` is 0 once the session is over.
+/// Frames by fate, consistent in every snapshot: `produced == delivered + sum(dropped) + in_flight`, and
+/// `received == delivered + dropped_after_receipt() + queued`. `in_flight` and `queued` are 0 once the session is over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FrameCounts {
     /// Highest frame id the worker announced.
     pub produced: u64,
+    /// Frames that arrived here, whatever became of them then.
+    pub received: u64,
     /// Frames handed to a handler, an iterator or `wait`. When no pictures were asked for: results dispatched.
     pub delivered: u64,
     /// Frames not delivered, by reason.
     pub dropped: BTreeMap<DropReason, u64>,
-    /// Announced and still under way.
+    /// Arrived and waiting for their consumer.
+    pub queued: u64,
+    /// Announced and still under way, `queued` included.
     pub in_flight: u64,
+}
+
+impl FrameCounts {
+    /// Frames dropped after they had arrived, for whatever reason.
+    pub fn dropped_after_receipt(&self) -> u64 {
+        let dropped = self.dropped.iter();
+        dropped
+            .filter(|(reason, _)| reason.is_after_receipt())
+            .map(|(_, count)| count)
+            .sum()
+    }
 }
 
 /// Percentiles of a latency.
@@ -170,7 +197,8 @@ pub struct OutgoingStats {
     pub keyframes: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Frames not sent, by reason: `replaced` by a newer one, `no_room` on the network, `encoder` refused, `closed`.
+    /// Frames not sent, by reason: `replaced` by a newer one, `no_room` on the network, `encoder` refused,
+    /// `paused`, `closed`.
     pub dropped: BTreeMap<&'static str, u64>,
     /// Bits per second the encoder works with at the moment.
     pub bitrate: u32,
@@ -188,6 +216,8 @@ pub struct SessionStats {
     pub errors: u64,
     /// Messages that could not be used, by reason. They cost frames only if their frame never came otherwise.
     pub bad_messages: BTreeMap<&'static str, u64>,
+    /// Errors that did not end the session, by kind: all that [`Session::errors`](crate::Session::errors) has had.
+    pub stream_errors: BTreeMap<&'static str, u64>,
     /// Handlers that panicked; each is logged and the session goes on.
     pub handler_panics: u64,
     /// Frames delivered per second, first to last; none before the second one.

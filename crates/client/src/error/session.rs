@@ -13,6 +13,15 @@ pub enum SessionError {
     /// The session was used after it had been closed.
     #[error("cannot use a closed session; streams are not restartable, start a new one")]
     Closed,
+    /// Something was asked of a session that needs a started one.
+    #[error("the session has not started; start it first")]
+    NotStarted,
+    /// Something was asked of a session that cannot be done with it.
+    #[error("not possible with this session: {reason}")]
+    NotPossible {
+        /// Why, and what to do instead.
+        reason: &'static str,
+    },
     /// The video cannot be used.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -156,7 +165,9 @@ impl SessionError {
     /// The step that failed; none when the session was simply used after its end.
     pub fn step(&self) -> Option<Step> {
         Some(match self {
-            SessionError::Closed => return None,
+            SessionError::Closed | SessionError::NotStarted | SessionError::NotPossible { .. } => {
+                return None;
+            }
             SessionError::Unrecovered { cause, .. } => return cause.step(),
             SessionError::Source(SourceError::Changed { .. }) => Step::Uploading,
             SessionError::Source(SourceError::Broken { .. }) => Step::Streaming,
@@ -181,6 +192,7 @@ impl SessionError {
     pub fn kind(&self) -> ErrorKind {
         match (self, self.step()) {
             (SessionError::Closed, _) => ErrorKind::Closed,
+            (SessionError::NotStarted | SessionError::NotPossible { .. }, _) => ErrorKind::Input,
             (SessionError::Http(failure), _) if failure.names_bad_input() => ErrorKind::Input,
             (_, Some(Step::Source)) => ErrorKind::Input,
             (_, Some(Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting)) => {

@@ -106,9 +106,14 @@ pub(crate) async fn connect(
     shared.keep_gathering(offer.gathering());
 
     shared.input(Input::OfferReady);
-    let body = shared
-        .plan
-        .body(api_key.as_deref(), *transport, ice, offer.sdp(), source.fps);
+    let body = shared.plan.body(
+        &shared.asked.for_request(),
+        api_key.as_deref(),
+        *transport,
+        ice,
+        offer.sdp(),
+        source.fps,
+    );
     let answer = signalling.exchange(&body).await?;
     let agreement = answer.agreement.clone();
     let shown = api.shown();
@@ -146,7 +151,7 @@ fn link(
             reason: "it accepts no video from this side, or none in VP8 or H.264".into(),
         });
     }
-    let wanted = media.receives && !shared.plan.picture_names.is_empty();
+    let wanted = media.receives && !shared.plan.selection.picture_names.is_empty();
     if wanted && !direction.is_some_and(Direction::can_receive) {
         tracing::warn!(
             "the worker sends no video although pictures were asked for; only data will come"

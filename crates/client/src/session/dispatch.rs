@@ -11,6 +11,8 @@ use crate::error::{SessionError, Step};
 use crate::json::{Json, Outputs};
 use crate::recovery::Gap;
 use crate::session::decode::{Done, Received};
+use crate::session::errors::StreamErrorKind;
+use crate::session::pipeline::Turn;
 use crate::session::queue::QueuedFrame;
 use crate::session::shared::Shared;
 use crate::session::{FrameEvent, ResultEvent};
@@ -26,20 +28,24 @@ pub(crate) enum Item {
 
 /// Runs until the pipeline is exhausted or shut, then lets consumers see the end.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    while let Some(done) = shared.pipeline.next() {
-        match done {
-            Some(Item::Result(done)) => deliver(shared, done),
-            Some(Item::Gap(gap)) => {
+    loop {
+        match shared.pipeline.turn() {
+            Turn::Item(Some(Item::Result(done))) => deliver(shared, done),
+            Turn::Item(Some(Item::Gap(gap))) => {
                 shared.handlers.call_gap(&gap);
                 shared.gap_told();
             }
             // Decoding contains its own panics, so this is a bug; without its tickets the session cannot go on.
-            None => shared.fail(SessionError::Local {
+            Turn::Item(None) => shared.fail(SessionError::Local {
                 step: Step::Streaming,
                 reason: "reading a result failed inside; please report this".into(),
             }),
+            Turn::Nudge => {}
+            Turn::Over => break,
         }
+        shared.call_stream_errors();
     }
+    shared.call_stream_errors();
     shared.producer_done();
 }
 
@@ -55,11 +61,18 @@ fn deliver(shared: &Shared, done: Done) {
     } = result;
     let metadata = metadata.as_ref();
     shared.ledger(|ledger| ledger.result(errors.len()));
+    let frame_id = metadata.map(|metadata| metadata.frame_id);
+    for error in &errors {
+        shared
+            .errors
+            .add(StreamErrorKind::Worker, frame_id, error.clone());
+    }
     if !errors.is_empty() {
         shared.handlers.call_error(&errors, metadata);
     }
     match picture {
         Some((ticket, Ok(frame))) => {
+            shared.asked.picture_came();
             let event = FrameEvent {
                 frame,
                 metadata: metadata.cloned(),
@@ -74,13 +87,15 @@ fn deliver(shared: &Shared, done: Done) {
             });
         }
         Some((ticket, Err(reason))) => {
-            let frame = metadata.map_or(0, |metadata| metadata.frame_id.0);
+            let frame = frame_id.map_or(0, |frame| frame.0);
             tracing::warn!("the picture of frame {frame} was skipped: {reason}");
+            let kind = StreamErrorKind::FrameDropped(DropReason::Undecodable);
+            shared.errors.add(kind, frame_id, reason);
             shared.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
         }
         // Its frame is on the track and counted there.
         None if shared.live.frames_on_track() => {}
-        None if shared.plan.picture_names.is_empty() => {
+        None if !shared.asked.expects_pictures() => {
             let now = Instant::now();
             shared.ledger(|ledger| {
                 ledger.delivered(now, captured);
@@ -90,7 +105,12 @@ fn deliver(shared: &Shared, done: Done) {
                 }
             });
         }
-        None => shared.ledger(|ledger| ledger.dropped(DropReason::NoPicture, 1)),
+        None => {
+            let kind = StreamErrorKind::FrameDropped(DropReason::NoPicture);
+            let text = "the result has no picture".to_owned();
+            shared.errors.add(kind, frame_id, text);
+            shared.ledger(|ledger| ledger.dropped(DropReason::NoPicture, 1));
+        }
     }
     let event = ResultEvent::new(shared, outputs.as_ref(), metadata, &errors);
     shared.handlers.call_result(&event);

@@ -13,6 +13,7 @@ use framewire_transport::{ChannelId, CloseReason, DataChannel, Peer, PeerEvent};
 use crate::error::{SessionError, Step};
 use crate::http::Signalling;
 use crate::session::connect::{Connected, Launch, RESULTS, Ready, UPLOAD, connect, ready};
+use crate::session::errors::StreamErrorKind;
 use crate::session::intake::Intake;
 use crate::session::legs::out_of_time;
 use crate::session::recover::recover;
@@ -242,6 +243,8 @@ impl<'a> Driver<'a> {
                     "nothing heard from the worker for {} s; waiting",
                     silence.as_secs_f64()
                 );
+                let text = format!("nothing heard for {} s", silence.as_secs_f64());
+                self.shared.report(StreamErrorKind::Stalled, None, text);
             }
             Output::Resumed => tracing::info!("the worker is heard again"),
             Output::Ended => {
@@ -294,6 +297,9 @@ impl<'a> Driver<'a> {
                 tracing::debug!("the connection did not report its end in time");
             }
         }
+        // An upload that waits for the end of a pause looks at its channel again.
+        drop(lock(&self.shared.state));
+        self.shared.changed.notify_all();
     }
 
     fn on_event(&mut self, event: PeerEvent) {

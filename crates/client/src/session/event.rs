@@ -39,9 +39,12 @@ impl<'a> ResultEvent<'a> {
     /// list, no copy of values.
     pub fn visible(&self) -> Option<Outputs> {
         let outputs = self.outputs?;
-        let plan = &self.shared.plan;
-        let mut hidden = plan.picture_names.clone();
-        if plan.hide_pictures {
+        if !self.shared.plan.rules.in_results {
+            return Some(outputs.clone());
+        }
+        let selection = self.shared.asked.now();
+        let mut hidden = selection.candidates();
+        if selection.hide_pictures {
             let pictures = outputs.iter().filter(|(_, value)| is_picture(value));
             hidden.extend(pictures.map(|(name, _)| name.to_owned()));
         }

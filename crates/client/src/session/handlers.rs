@@ -10,7 +10,8 @@ use framewire_protocol::message::VideoMetadata;
 
 use crate::json::{Json, Outputs};
 use crate::recovery::Gap;
-use crate::session::{FrameEvent, ResultEvent};
+use crate::session::errors::{ErrorLog, StreamErrorKind};
+use crate::session::{FrameEvent, ResultEvent, StreamError};
 
 type Shared<F> = Arc<Mutex<Box<F>>>;
 type FrameHandler = Shared<dyn FnMut(&FrameEvent) + Send>;
@@ -18,16 +19,19 @@ type AnyHandler = Shared<dyn FnMut(Option<&Outputs>, Option<&VideoMetadata>) + S
 type ResultHandler = Shared<dyn FnMut(&ResultEvent<'_>) + Send>;
 type FieldHandler = Shared<dyn FnMut(&Json, Option<&VideoMetadata>) + Send>;
 type GapHandler = Shared<dyn FnMut(&Gap) + Send>;
+type StreamErrorHandler = Shared<dyn FnMut(&StreamError) + Send>;
 type ErrorHandler = Shared<dyn FnMut(&[String], Option<&VideoMetadata>) + Send>;
 
 /// All handlers of a session. Lists are replaced as a whole, so a call works on the list of its beginning.
 #[derive(Default)]
 pub(crate) struct Handlers {
+    errors: Arc<ErrorLog>,
     frame: Mutex<Arc<[FrameHandler]>>,
     result: Mutex<Arc<[ResultHandler]>>,
     any: Mutex<Option<AnyHandler>>,
     fields: Mutex<HashMap<String, Arc<[FieldHandler]>>>,
     error: Mutex<Arc<[ErrorHandler]>>,
+    stream_error: Mutex<Arc<[StreamErrorHandler]>>,
     gap: Mutex<Arc<[GapHandler]>>,
     panics: AtomicU64,
 }
@@ -41,6 +45,14 @@ impl std::fmt::Debug for Handlers {
 }
 
 impl Handlers {
+    /// No handlers; their failures go into this log.
+    pub(crate) fn new(errors: Arc<ErrorLog>) -> Self {
+        Handlers {
+            errors,
+            ..Handlers::default()
+        }
+    }
+
     pub(crate) fn add_frame(&self, handler: impl FnMut(&FrameEvent) + Send + 'static) {
         append(
             &mut lock(&self.frame),
@@ -98,6 +110,29 @@ impl Handlers {
         }
     }
 
+    pub(crate) fn add_stream_error(&self, handler: impl FnMut(&StreamError) + Send + 'static) {
+        append(
+            &mut lock(&self.stream_error),
+            Arc::new(Mutex::new(Box::new(handler))),
+        );
+    }
+
+    /// Whether anybody wants to hear of errors.
+    pub(crate) fn has_stream_error(&self) -> bool {
+        !lock(&self.stream_error).is_empty()
+    }
+
+    pub(crate) fn call_stream_error(&self, error: &StreamError) {
+        let list = lock(&self.stream_error).clone();
+        for handler in list.iter() {
+            // Its own failure is counted and not reported: it would be called with it, and so on.
+            if let Some(text) = contained("stream error", || (lock(handler))(error)) {
+                self.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!("{text}");
+            }
+        }
+    }
+
     pub(crate) fn call_frame(&self, event: &FrameEvent) {
         let list = lock(&self.frame).clone();
         for handler in list.iter() {
@@ -150,20 +185,35 @@ impl Handlers {
         let fields = std::mem::take(&mut *lock(&self.fields));
         let error = std::mem::replace(&mut *lock(&self.error), Arc::new([]));
         let gap = std::mem::replace(&mut *lock(&self.gap), Arc::new([]));
+        let stream_error = std::mem::replace(&mut *lock(&self.stream_error), Arc::new([]));
         // Dropping runs foreign code: not under our locks.
-        drop((frame, result, any, fields, error, gap));
+        drop((frame, result, any, fields, error, gap, stream_error));
+    }
+
+    /// A handler failed with this text.
+    pub(crate) fn failed(&self, text: String) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        self.errors.add(StreamErrorKind::Handler, None, text);
     }
 
     fn contained(&self, kind: &str, call: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-            self.panics.fetch_add(1, Ordering::Relaxed);
-            let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-            let text = text
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
-            tracing::warn!("a {kind} handler panicked ({text}); the session goes on");
+        if let Some(text) = contained(kind, call) {
+            tracing::warn!("{text}");
+            self.failed(text);
         }
     }
+}
+
+/// Calls a handler; what it says of its panic, if it panicked.
+fn contained(kind: &str, call: impl FnOnce()) -> Option<String> {
+    let panic = catch_unwind(AssertUnwindSafe(call)).err()?;
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Some(format!(
+        "a {kind} handler panicked ({text}); the session goes on"
+    ))
 }
 
 fn append<T>(list: &mut Arc<[Arc<T>]>, item: Arc<T>)

@@ -10,6 +10,7 @@ use framewire_protocol::message::Metadata;
 use framewire_protocol::session::{Dispatch, FrameDrop};
 
 use crate::session::decode::Job;
+use crate::session::errors::StreamErrorKind;
 use crate::session::pipeline::Offered;
 use crate::session::shared::Shared;
 use crate::stats;
@@ -91,6 +92,9 @@ impl<'a> Intake<'a> {
                 shared.live_result(&mut job.result, on_track);
                 let id = job.result.metadata.as_ref().map(|data| data.frame_id);
                 if shared.admit_result(id) {
+                    if !shared.live.frames_on_track() {
+                        shared.ledger(|ledger| ledger.received());
+                    }
                     self.place(job, Job::weight(body));
                 } else {
                     self.repeated(job);
@@ -100,6 +104,9 @@ impl<'a> Intake<'a> {
     }
 
     fn place(&mut self, mut job: Job, weight: usize) {
+        if self.shared.discards() {
+            return self.overtaken(job, FrameDrop::Paused, stats::DropReason::Paused);
+        }
         loop {
             match self.shared.pipeline.offer(job, weight) {
                 Offered::Taken => return,
@@ -161,6 +168,11 @@ impl<'a> Intake<'a> {
             "dropped {count} unusable message(s) from the worker: {}",
             reason.as_str()
         );
+        let kind = StreamErrorKind::BadMessage(reason.as_str());
+        for _ in 0..count {
+            let text = "a message of the worker could not be used".to_owned();
+            self.shared.report(kind, None, text);
+        }
         self.shared
             .control(|machine| machine.message_dropped(reason, count));
         self.shared

@@ -26,6 +26,7 @@ pub(crate) struct Ledger {
     first_delivery: Option<Instant>,
     last_delivery: Option<Instant>,
     highest: u64,
+    received: u64,
     delivered: u64,
     dropped: BTreeMap<DropReason, u64>,
     bad: BTreeMap<&'static str, u64>,
@@ -56,6 +57,11 @@ impl Ledger {
         if !self.closed {
             self.highest = self.highest.max(frame);
         }
+    }
+
+    /// A frame arrived; it will be delivered or dropped here.
+    pub(crate) fn received(&mut self) {
+        self.received += u64::from(!self.closed);
     }
 
     pub(crate) fn result(&mut self, errors: usize) {
@@ -107,11 +113,13 @@ impl Ledger {
         if self.closed {
             return;
         }
+        self.dropped(DropReason::Closed, self.queued());
         let missing = self.produced() - self.accounted();
         match how {
-            Closing::Closed => self.dropped(DropReason::Closed, missing),
+            Closing::Closed => self.dropped(DropReason::NotReceived, missing),
             Closing::Drained => {
                 let unusable = missing.min(self.bad.values().sum());
+                self.received += unusable;
                 self.dropped(DropReason::Undecodable, unusable);
                 self.dropped(DropReason::Network, missing - unusable);
             }
@@ -134,8 +142,10 @@ impl Ledger {
         SessionStats {
             frames: FrameCounts {
                 produced: self.produced(),
+                received: self.received,
                 delivered: self.delivered,
                 dropped: self.dropped.clone(),
+                queued: self.queued(),
                 in_flight: self.produced() - self.accounted(),
             },
             results: self.results,
@@ -155,7 +165,17 @@ impl Ledger {
 
     /// Ids that repeat or go back must not make the sum wrong.
     fn produced(&self) -> u64 {
-        self.highest.max(self.accounted())
+        self.highest.max(self.accounted() + self.queued())
+    }
+
+    /// Arrived, and neither delivered nor dropped.
+    fn queued(&self) -> u64 {
+        let dropped = self
+            .dropped
+            .iter()
+            .filter(|(why, _)| why.is_after_receipt());
+        let settled = self.delivered + dropped.map(|(_, count)| count).sum::<u64>();
+        self.received.saturating_sub(settled)
     }
 
     fn accounted(&self) -> u64 {
@@ -173,6 +193,10 @@ mod tests {
             frames.produced,
             frames.delivered + frames.dropped.values().sum::<u64>() + frames.in_flight
         );
+        assert_eq!(
+            frames.received,
+            frames.delivered + frames.dropped_after_receipt() + frames.queued
+        );
         frames
     }
 
@@ -182,9 +206,11 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.begin(now);
         ledger.announced(2);
+        ledger.received();
         ledger.delivered(now, None);
         ledger.close(now, Closing::Closed);
         ledger.announced(3);
+        ledger.received();
         let frames = balanced(&ledger, now);
         assert_eq!((frames.produced, frames.in_flight), (2, 0));
     }
@@ -197,7 +223,10 @@ mod tests {
                 Closing::Drained,
                 vec![(DropReason::Undecodable, 1), (DropReason::Network, 2)],
             ),
-            (Closing::Closed, vec![(DropReason::Closed, 3)]),
+            (
+                Closing::Closed,
+                vec![(DropReason::Closed, 1), (DropReason::NotReceived, 3)],
+            ),
         ] {
             let mut ledger = Ledger::default();
             ledger.begin(now);
@@ -206,12 +235,19 @@ mod tests {
                 ledger.announced(frame);
             }
             for _ in 0..7 {
+                ledger.received();
                 ledger.delivered(now, None);
             }
-            assert_eq!(balanced(&ledger, now).in_flight, 3);
+            if how == Closing::Closed {
+                ledger.announced(11);
+                ledger.received();
+            }
+            let queued = u64::from(how == Closing::Closed);
+            let frames = balanced(&ledger, now);
+            assert_eq!((frames.in_flight, frames.queued), (3 + queued, queued));
             ledger.close(now, how);
             let frames = balanced(&ledger, now);
-            assert_eq!(frames.in_flight, 0);
+            assert_eq!((frames.in_flight, frames.queued), (0, 0));
             assert_eq!(frames.dropped.into_iter().collect::<Vec<_>>(), expected);
         }
     }
@@ -222,8 +258,11 @@ mod tests {
         let mut ledger = Ledger::default();
         for _ in 0..5 {
             ledger.announced(1);
+            ledger.received();
+            ledger.received();
             ledger.delivered(now, None);
         }
+        assert_eq!(balanced(&ledger, now).queued, 5);
         ledger.announced(u64::MAX - 1);
         ledger.close(now, Closing::Drained);
         balanced(&ledger, now);

@@ -1,11 +1,14 @@
 //! One stream to one worker: handlers, consuming, closing.
 //! Not here: what happens on the session's own threads (`driver`, `upload`, `decode`, `dispatch`).
 
+mod asked;
 mod changed;
 mod connect;
 mod decode;
+mod delivery;
 mod dispatch;
 mod driver;
+mod errors;
 mod event;
 mod file_hash;
 mod file_job;
@@ -22,6 +25,7 @@ mod life;
 mod live;
 mod network;
 mod observer;
+mod pause;
 mod pipeline;
 mod queue;
 mod recover;
@@ -56,6 +60,9 @@ use crate::session::shared::Shared;
 use crate::source::Source;
 use crate::stats::SessionStats;
 
+pub use asked::Reconfigure;
+pub use delivery::Delivery;
+pub use errors::{StreamError, StreamErrorKind};
 pub use event::ResultEvent;
 pub use frames::Frames;
 pub(crate) use live::{FrameSlot, Put};
@@ -260,6 +267,7 @@ impl Session {
             match self.shared.next_frame(None, true) {
                 Next::Frame(event, ticket) => {
                     self.shared.handlers.call_frame(&event);
+                    self.shared.tell_errors();
                     self.shared.consumed(ticket);
                 }
                 Next::End(result) => return result,

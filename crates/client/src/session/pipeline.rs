@@ -28,6 +28,17 @@ pub(crate) enum Offered<I> {
     Shut(I),
 }
 
+/// What the consumer is woken for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn<O> {
+    /// The next result in order; `None`: the work on that item panicked.
+    Item(Option<O>),
+    /// Somebody wants it to look elsewhere.
+    Nudge,
+    /// Shut, or ended and empty.
+    Over,
+}
+
 #[derive(Debug)]
 enum Slot<I, O> {
     Waiting(I, usize),
@@ -44,6 +55,7 @@ struct State<I, O> {
     bytes: usize,
     ended: bool,
     shut: bool,
+    nudged: bool,
 }
 
 /// See the module. `I` goes in, `O` comes out.
@@ -65,6 +77,7 @@ impl<I, O> Pipeline<I, O> {
                 bytes: 0,
                 ended: false,
                 shut: false,
+                nudged: false,
             }),
             changed: Condvar::new(),
             room: Notify::new(),
@@ -186,13 +199,21 @@ impl<I, O> Pipeline<I, O> {
         }
     }
 
-    /// Next result in order; blocks. `None` when the conveyor is shut, or ended and empty.
-    /// `Some(None)`: the work on that item panicked.
-    pub(crate) fn next(&self) -> Option<Option<O>> {
+    /// Gives the consumer a turn without an item. Several before it comes are one.
+    pub(crate) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the consumer's next turn.
+    pub(crate) fn turn(&self) -> Turn<O> {
         let mut state = self.lock();
         loop {
             if state.shut {
-                return None;
+                return Turn::Over;
+            }
+            if std::mem::take(&mut state.nudged) {
+                return Turn::Nudge;
             }
             match state.slots.front() {
                 Some(Slot::Done(_)) => {
@@ -202,11 +223,11 @@ impl<I, O> Pipeline<I, O> {
                     self.changed.notify_all();
                     self.room.notify_one();
                     return match slot {
-                        Some(Slot::Done(output)) => Some(output),
-                        _ => None,
+                        Some(Slot::Done(output)) => Turn::Item(output),
+                        _ => Turn::Over,
                     };
                 }
-                None if state.ended => return None,
+                None if state.ended => return Turn::Over,
                 _ => {}
             }
             state = self
@@ -226,6 +247,30 @@ impl<I, O> Pipeline<I, O> {
 mod tests {
     use super::*;
     use std::sync::{Arc, mpsc};
+
+    impl<I, O> Pipeline<I, O> {
+        /// The consumer's next item; none when it is over.
+        fn next(&self) -> Option<Option<O>> {
+            match self.turn() {
+                Turn::Item(output) => Some(output),
+                Turn::Nudge => self.next(),
+                Turn::Over => None,
+            }
+        }
+    }
+
+    #[test]
+    fn a_nudge_is_one_turn_between_items() {
+        let line = Pipeline::<u32, u32>::new(LIMITS);
+        line.nudge();
+        line.nudge();
+        assert_eq!(line.offer(1, 1), Offered::Taken);
+        line.end();
+        line.work(|n| n);
+        assert_eq!(line.turn(), Turn::Nudge);
+        assert_eq!(line.turn(), Turn::Item(Some(1)));
+        assert_eq!(line.turn(), Turn::Over);
+    }
 
     const LIMITS: Limits = Limits {
         items: 8,

@@ -8,6 +8,7 @@ use framewire_protocol::queue::{Pop, Push};
 use framewire_protocol::session::{FrameDrop, FrameTicket};
 
 use crate::error::SessionError;
+use crate::session::errors::StreamErrorKind;
 use crate::session::ledger::Closing;
 use crate::session::life::closed_result;
 use crate::session::shared::{Shared, State, lock};
@@ -44,6 +45,9 @@ pub(crate) enum Next {
 impl Shared {
     /// Hands a frame to the consumer's queue; blocks while it is full in batch mode.
     pub(crate) fn enqueue(&self, mut frame: QueuedFrame) {
+        if self.discards() {
+            return self.drop_frame(frame.ticket, FrameDrop::Paused, DropReason::Paused);
+        }
         let bytes = frame.bytes();
         let mut overflow = Vec::new();
         let mut state = lock(&self.state);
@@ -186,6 +190,8 @@ impl Shared {
                 Ok(bgr) => event.frame = bgr,
                 Err(error) => {
                     tracing::warn!("a frame was skipped: {error}");
+                    let kind = StreamErrorKind::FrameDropped(DropReason::Undecodable);
+                    self.report(kind, event.frame_id(), error.to_string());
                     self.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
                     return None;
                 }

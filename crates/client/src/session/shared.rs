@@ -16,17 +16,20 @@ use tokio::sync::Notify;
 
 use crate::error::SessionError;
 use crate::options::ClientOptions;
-use crate::request::Plan;
+use crate::request::{Plan, Selection};
 use crate::session::Ended;
+use crate::session::asked::Asked;
 use crate::session::changed::Changed;
 use crate::session::connect::Launch;
 use crate::session::decode::Job;
 use crate::session::dispatch::Item;
+use crate::session::errors::ErrorLog;
 use crate::session::handlers::Handlers;
 use crate::session::ledger::Ledger;
 use crate::session::legs::Legs;
 use crate::session::life::closed_result;
 use crate::session::live::{FrameSlot, Live};
+use crate::session::pause::Pause;
 use crate::session::pipeline::{Limits, Pipeline};
 use crate::session::queue::QueuedFrame;
 use crate::session::upload_meter::UploadMeter;
@@ -104,6 +107,9 @@ pub(crate) struct Shared {
     pub(crate) handlers: Handlers,
     pub(crate) upload: UploadMeter,
     pub(crate) live: Live,
+    pub(crate) errors: Arc<ErrorLog>,
+    pub(crate) asked: Asked,
+    pub(crate) pause: Pause,
     pub(crate) pool: FramePool,
     pub(crate) plan: Plan,
     pub(crate) options: ClientOptions,
@@ -133,7 +139,7 @@ impl Shared {
             .with(machine::Step::Verifying, options.upload_stall_timeout)
             .with(machine::Step::FirstResult, options.initial_frame_timeout);
         let mut config = machine::SessionConfig::new(plan.realtime)
-            .with_frame_outputs(plan.pictures_in_results().to_vec())
+            .with_frame_outputs(frame_outputs(&plan, &plan.selection))
             .with_limits(limits)
             .with_lost_after(options.lost_after);
         if plan.uploads {
@@ -164,6 +170,7 @@ impl Shared {
             bytes: options.result_queue_bytes,
             ahead: DECODED_AHEAD.min(options.result_queue),
         };
+        let errors = Arc::new(ErrorLog::default());
         Shared {
             state: Mutex::new(State {
                 start: Start::Not,
@@ -194,9 +201,12 @@ impl Shared {
             legs: Mutex::new(Legs::new(&options)),
             ledger: Mutex::default(),
             pipeline: Pipeline::new(pipeline),
-            handlers: Handlers::default(),
+            handlers: Handlers::new(errors.clone()),
             upload: UploadMeter::default(),
             live: Live::new(slot),
+            errors,
+            asked: Asked::new(plan.selection.clone()),
+            pause: Pause::default(),
             pool: FramePool::default(),
             plan,
             options,
@@ -271,7 +281,27 @@ impl Shared {
     }
 
     pub(crate) fn set_results_channel(&self, channel: DataChannel) {
+        let _control = lock(&self.control);
         *lock(&self.results_channel) = Some(channel);
+        self.tell_asked();
+    }
+
+    /// Changes what is asked for, here and at the worker.
+    pub(super) fn ask(&self, change: impl FnOnce() -> Arc<Selection>) {
+        let mut control = lock(&self.control);
+        let names = frame_outputs(&self.plan, &change());
+        control.machine.set_frame_outputs(names);
+        self.tell_asked();
+    }
+
+    /// Tells the worker what it has not been told, if it can be told. Under the lock of the machine, so that the texts of
+    /// several threads leave in order.
+    fn tell_asked(&self) {
+        if lock(&self.results_channel).is_some()
+            && let Some(text) = self.asked.take_text()
+        {
+            self.send_text(&text);
+        }
     }
 
     /// A new connection begins: a machine that knows nothing of the one before but the totals.
@@ -344,6 +374,7 @@ impl Shared {
         let now = Instant::now();
         let mut stats = lock(&self.ledger).snapshot(now);
         stats.handler_panics = self.handlers.panics();
+        stats.stream_errors = self.errors.counts();
         stats.upload = self.upload.snapshot(now);
         self.live.fill(&mut stats, self.plan.media.sends);
         stats
@@ -374,6 +405,15 @@ impl Shared {
                 )
             }
         }
+    }
+}
+
+/// Where pictures inside results are looked for; nowhere when they come on a track.
+fn frame_outputs(plan: &Plan, selection: &Selection) -> Vec<String> {
+    if plan.rules.in_results {
+        selection.candidates()
+    } else {
+        Vec::new()
     }
 }
 

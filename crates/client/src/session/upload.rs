@@ -231,6 +231,7 @@ fn hash_to(
 }
 
 fn hand_over(shared: &Shared, channel: &DataChannel, message: Bytes) -> Result<bool, SessionError> {
+    shared.wait_unpaused(|| channel.is_open());
     // The machine ends the session when nothing moves for this long; twice that is only a net.
     let deadline = Instant::now() + shared.options.upload_stall_timeout * 2;
     if channel

@@ -184,6 +184,29 @@ impl FakeWorker {
     }
 }
 
+/// The sums that hold in every snapshot.
+pub(crate) fn assert_consistent(frames: &framewire::FrameCounts) {
+    let dropped: u64 = frames.dropped.values().sum();
+    let after = frames.dropped_after_receipt();
+    assert_eq!(
+        frames.produced,
+        frames.delivered + dropped + frames.in_flight,
+        "{frames:?}"
+    );
+    assert_eq!(
+        frames.received,
+        frames.delivered + after + frames.queued,
+        "{frames:?}"
+    );
+    assert!(frames.queued <= frames.in_flight, "{frames:?}");
+}
+
+/// And nothing is left.
+pub(crate) fn assert_settled(frames: &framewire::FrameCounts) {
+    assert_consistent(frames);
+    assert_eq!((frames.queued, frames.in_flight), (0, 0), "{frames:?}");
+}
+
 /// Picture output `image`, data output `data`.
 pub(crate) fn config() -> StreamConfig {
     StreamConfig::new()

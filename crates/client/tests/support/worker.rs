@@ -25,6 +25,8 @@ pub(crate) struct Worker {
     pub(crate) words: Vec<UploadRequest>,
     /// Acknowledgements so far.
     pub(crate) acks: Vec<u64>,
+    /// Texts so far that were no acknowledgements.
+    pub(crate) controls: Vec<Value>,
     /// Keep-alive pings so far.
     pub(crate) pings: usize,
     pub(crate) closed: Option<CloseReason>,
@@ -40,6 +42,7 @@ impl Worker {
             chunks: Vec::new(),
             words: Vec::new(),
             acks: Vec::new(),
+            controls: Vec::new(),
             pings: 0,
             closed: None,
         }
@@ -129,7 +132,10 @@ impl Worker {
             } => {
                 self.words.extend(UploadRequest::parse(&data).unwrap());
                 let message: Value = serde_json::from_slice(&data).unwrap();
-                self.acks.extend(message["ack"].as_u64());
+                match message["ack"].as_u64() {
+                    Some(ack) => self.acks.push(ack),
+                    None => self.controls.push(message),
+                }
             }
             PeerEvent::Message {
                 data, text: false, ..

@@ -151,7 +151,7 @@ impl Sender<'_> {
             return self.track.has_room();
         }
         let live = &self.shared.live;
-        live.wait_returned(BATCH_IN_FLIGHT, Instant::now() + BATCH_LOST_AFTER);
+        live.wait_returned(BATCH_IN_FLIGHT, BATCH_LOST_AFTER);
         loop {
             let until = Instant::now() + BATCH_LOST_AFTER;
             if self.track.wait_room(until) {

@@ -16,7 +16,7 @@ mod start;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use framewire_protocol::pairing::{PairCounters, PairMode};
 use framewire_transport::VideoTrack;
@@ -121,6 +121,14 @@ impl Live {
         #[cfg(feature = "ffmpeg")]
         self.interrupt.interrupt();
         self.slot.close();
+        // Whoever waits for progress looks at the slot again.
+        drop(self.outgoing());
+        self.progress.notify_all();
+    }
+
+    /// The session is paused, or goes on.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.slot.set_paused(paused);
         // Whoever waits for progress looks at the slot again.
         drop(self.outgoing());
         self.progress.notify_all();
@@ -256,16 +264,24 @@ impl Live {
         found
     }
 
-    /// Batch: waits until fewer than `limit` frames are out, at most until the deadline; then those are given up.
-    pub(crate) fn wait_returned(&self, limit: u64, deadline: Instant) {
+    /// Batch: waits until fewer than `limit` frames are out, at most for this long, pauses not counted; then those are given up.
+    pub(crate) fn wait_returned(&self, limit: u64, patience: Duration) {
+        let mut deadline = Instant::now() + patience;
         let mut outgoing = self.outgoing();
         while outgoing.history.outstanding() >= limit {
+            if self.slot.is_idle() {
+                return;
+            }
+            if self.slot.is_paused() {
+                // The worker waits for us: nothing comes back, and nothing is lost.
+                let waited = self.progress.wait(outgoing);
+                outgoing = waited.unwrap_or_else(PoisonError::into_inner);
+                deadline = Instant::now() + patience;
+                continue;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 outgoing.history.forget();
-                return;
-            }
-            if self.slot.is_idle() {
                 return;
             }
             let waited = self.progress.wait_timeout(outgoing, left);
@@ -294,6 +310,7 @@ impl Live {
             figures.captured = counts.captured;
             let of_slot = [
                 ("replaced", counts.replaced),
+                ("paused", counts.paused),
                 ("closed", counts.discarded),
                 ("no_link", counts.no_link),
             ];

@@ -11,6 +11,7 @@ use framewire_transport::{IncomingFrame, VideoTrack};
 
 use crate::error::{SessionError, Step};
 use crate::session::FrameEvent;
+use crate::session::errors::StreamErrorKind;
 use crate::session::live::inbox::TrackResult;
 use crate::session::live::start::media_codec;
 use crate::session::queue::QueuedFrame;
@@ -194,8 +195,12 @@ impl<'a> Receiver<'a> {
             }),
             Err(error) => {
                 tracing::debug!("a frame of the track was skipped: {error}");
-                self.shared
-                    .ledger(|ledger| ledger.dropped(DropReason::Undecodable, 1));
+                self.shared.ledger(|ledger| {
+                    ledger.received();
+                    ledger.dropped(DropReason::Undecodable, 1);
+                });
+                let kind = StreamErrorKind::FrameDropped(DropReason::Undecodable);
+                self.shared.report(kind, None, error.to_string());
                 self.shared
                     .control(|machine| machine.track_frames_dropped(FrameDrop::Undecodable, 1));
                 self.track.request_keyframe();
@@ -252,6 +257,7 @@ impl<'a> Receiver<'a> {
             pairing: matched,
             captured,
         };
+        self.shared.ledger(|ledger| ledger.received());
         self.shared.enqueue(QueuedFrame {
             event,
             ticket,

@@ -50,6 +50,8 @@ pub(crate) struct SlotCounts {
     pub(crate) discarded: u64,
     /// Frames thrown away because there was no connection.
     pub(crate) no_link: u64,
+    /// Frames thrown away because the session was paused.
+    pub(crate) paused: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +68,7 @@ struct State {
     lossless: bool,
     /// Whether somebody takes frames. Without, a lossless slot fills up and any other throws away what comes.
     linked: bool,
+    paused: bool,
     items: VecDeque<Captured>,
     counts: SlotCounts,
 }
@@ -84,6 +87,7 @@ impl Default for FrameSlot {
                 phase: Phase::Waiting,
                 lossless: false,
                 linked: true,
+                paused: false,
                 items: VecDeque::new(),
                 counts: SlotCounts::default(),
             }),
@@ -110,6 +114,11 @@ impl FrameSlot {
                 Phase::Waiting => return Put::NotStarted,
                 Phase::Ended => return Put::Ended,
                 Phase::Closed => return Put::Closed,
+                Phase::Open if state.paused => {
+                    state.counts.captured += 1;
+                    state.counts.paused += 1;
+                    return Put::Stored;
+                }
                 Phase::Open if state.lossless && state.items.len() >= LOSSLESS_CAPACITY => {
                     state = self.wait(state);
                 }
@@ -143,6 +152,11 @@ impl FrameSlot {
         loop {
             if state.phase == Phase::Closed || !state.linked {
                 return Taken::Closed;
+            }
+            // What a lossless slot holds waits with it.
+            if state.paused && !state.items.is_empty() {
+                state = self.wait(state);
+                continue;
             }
             if let Some(item) = state.items.pop_front() {
                 drop(state);
@@ -196,6 +210,24 @@ impl FrameSlot {
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.lock();
         state.phase == Phase::Closed || !state.linked
+    }
+
+    /// While paused, frames are taken and thrown away, and none is given out. What a lossless slot holds stays in it.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        let mut state = self.lock();
+        state.paused = paused;
+        let mut left = VecDeque::new();
+        if paused && !state.lossless {
+            left = std::mem::take(&mut state.items);
+            state.counts.paused += left.len() as u64;
+        }
+        drop(state);
+        self.changed.notify_all();
+        drop(left);
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.lock().paused
     }
 
     /// Waits for the end of the session; false when the deadline came first.
@@ -312,6 +344,35 @@ mod tests {
         slot.close();
         producer.join().unwrap();
         assert_eq!(progress.try_iter().last(), Some(Put::Closed));
+    }
+
+    #[test]
+    fn a_paused_slot_counts_what_comes_and_a_lossless_one_keeps_what_it_holds() {
+        let slot = FrameSlot::default();
+        slot.open(false);
+        slot.put(frame(1), None);
+        slot.set_paused(true);
+        assert_eq!(slot.put(frame(2), None), Put::Stored);
+        assert_eq!((slot.counts().captured, slot.counts().paused), (2, 2));
+        slot.set_paused(false);
+        slot.put(frame(3), None);
+        assert_eq!(width(slot.take()), Some(3));
+
+        let slot = Arc::new(FrameSlot::default());
+        slot.open(true);
+        for n in 1..=LOSSLESS_CAPACITY as u32 {
+            slot.put(frame(n), None);
+        }
+        slot.set_paused(true);
+        // Full, and yet nobody waits.
+        assert_eq!(slot.put(frame(9), None), Put::Stored);
+        let taker = std::thread::spawn({
+            let slot = slot.clone();
+            move || width(slot.take())
+        });
+        slot.set_paused(false);
+        assert_eq!(taker.join().unwrap(), Some(1));
+        assert_eq!(slot.counts().paused, 1);
     }
 
     #[test]
