@@ -178,12 +178,22 @@ fn a_track_changes_its_output_and_a_session_without_one_cannot() {
     assert!(frames.next().is_none());
     assert_eq!(seen.try_iter().count(), 2);
 
-    let worker = FakeWorker::streaming(|mut worker| worker.linger());
+    let (told, heard) = channel();
+    let worker = FakeWorker::streaming(move |mut worker| {
+        worker.until("the change", |worker| !worker.controls.is_empty());
+        told.send(worker.controls[0].clone()).unwrap();
+        worker.linger();
+    });
     let session = worker.session_with(source(), StreamConfig::new(), options());
     session.start().unwrap();
     let refused = session.reconfigure(Reconfigure::new().stream_output(["b"]));
     assert!(matches!(refused, Err(SessionError::NotPossible { .. })));
+    // Whether or not the channel is open yet.
     session
         .reconfigure(Reconfigure::new().data_output(["x"]))
         .unwrap();
+    assert_eq!(
+        heard.recv_timeout(GUARD).unwrap(),
+        json!({"data_output": ["x"]})
+    );
 }

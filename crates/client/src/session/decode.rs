@@ -13,6 +13,7 @@ use framewire_protocol::session::{Delivery, FrameTicket, HandlersTicket};
 use serde_json::value::RawValue;
 
 use crate::json::{Json, Outputs};
+use crate::request::Selection;
 
 /// A result that was read but whose picture was not decoded.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Received {
     pub(crate) metadata: Option<VideoMetadata>,
     pub(crate) errors: Vec<String>,
     pub(crate) outputs: Option<Outputs>,
+    /// What was asked for when it arrived.
+    pub(crate) asked: Arc<Selection>,
     pub(crate) arrived: Instant,
     /// When its frame was captured, if that was here and frames do not come back on a track.
     pub(crate) captured: Option<Instant>,
@@ -46,6 +49,7 @@ impl Job {
         body: &Body,
         message: &ResultMessage<'_>,
         delivery: Delivery,
+        asked: Arc<Selection>,
         now: Instant,
     ) -> Self {
         let json = body.json();
@@ -68,6 +72,7 @@ impl Job {
                 metadata: message.metadata_with_errors(),
                 errors: message.errors.clone(),
                 outputs,
+                asked,
                 arrived: now,
                 captured: None,
             },

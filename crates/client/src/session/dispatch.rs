@@ -56,6 +56,7 @@ fn deliver(shared: &Shared, done: Done) {
         metadata,
         errors,
         outputs,
+        asked,
         arrived,
         captured,
     } = result;
@@ -112,7 +113,7 @@ fn deliver(shared: &Shared, done: Done) {
             shared.ledger(|ledger| ledger.dropped(DropReason::NoPicture, 1));
         }
     }
-    let event = ResultEvent::new(shared, outputs.as_ref(), metadata, &errors);
+    let event = ResultEvent::new(shared, &asked, outputs.as_ref(), metadata, &errors);
     shared.handlers.call_result(&event);
     if shared.handlers.has_any() {
         shared.handlers.call_any(event.visible().as_ref(), metadata);

@@ -4,6 +4,7 @@
 use framewire_protocol::message::VideoMetadata;
 
 use crate::json::Outputs;
+use crate::request::Selection;
 use crate::session::decode::is_picture;
 use crate::session::shared::Shared;
 
@@ -17,12 +18,14 @@ pub struct ResultEvent<'a> {
     pub metadata: Option<&'a VideoMetadata>,
     /// Errors of this frame. Error handlers have run with them.
     pub errors: &'a [String],
-    shared: &'a Shared,
+    asked: &'a Selection,
+    in_results: bool,
 }
 
 impl<'a> ResultEvent<'a> {
     pub(super) fn new(
-        shared: &'a Shared,
+        shared: &Shared,
+        asked: &'a Selection,
         outputs: Option<&'a Outputs>,
         metadata: Option<&'a VideoMetadata>,
         errors: &'a [String],
@@ -31,7 +34,8 @@ impl<'a> ResultEvent<'a> {
             outputs,
             metadata,
             errors,
-            shared,
+            asked,
+            in_results: shared.plan.rules.in_results,
         }
     }
 
@@ -39,12 +43,11 @@ impl<'a> ResultEvent<'a> {
     /// list, no copy of values.
     pub fn visible(&self) -> Option<Outputs> {
         let outputs = self.outputs?;
-        if !self.shared.plan.rules.in_results {
+        if !self.in_results {
             return Some(outputs.clone());
         }
-        let selection = self.shared.asked.now();
-        let mut hidden = selection.candidates();
-        if selection.hide_pictures {
+        let mut hidden = self.asked.candidates();
+        if self.asked.hide_pictures {
             let pictures = outputs.iter().filter(|(_, value)| is_picture(value));
             hidden.extend(pictures.map(|(name, _)| name.to_owned()));
         }

@@ -84,7 +84,7 @@ impl<'a> Intake<'a> {
                     Metadata::Absent => {}
                 }
                 let on_track = delivery.track_ticket();
-                let mut job = Job::new(body, &message, delivery, now);
+                let mut job = Job::new(body, &message, delivery, shared.asked.now(), now);
                 if let Some(metadata) = &mut job.result.metadata {
                     metadata.frame_id = shared.shown(metadata.frame_id);
                 }
