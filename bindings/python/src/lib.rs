@@ -21,6 +21,7 @@ mod session;
 mod source;
 mod stats;
 mod testing;
+mod worker;
 
 /// The native half of framewire; private. Use the package `framewire`.
 #[pyo3::pymodule(gil_used = false)]
@@ -47,6 +48,8 @@ mod _core {
     use crate::source::PySource;
     #[pymodule_export]
     use crate::testing::{TestFrames, test_log};
+    #[pymodule_export]
+    use crate::worker::{PyWorker, wait_for_processors};
 
     /// Version of the package.
     #[pymodule_export]

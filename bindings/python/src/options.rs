@@ -107,7 +107,7 @@ fn set<T>(target: &mut T, value: Option<T>) {
 /// A year is far beyond any use and keeps every later sum of instants in range.
 const LONGEST: f64 = 31_536_000.0;
 
-fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
+pub(crate) fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
     if (0.0..=LONGEST).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))
     } else {
