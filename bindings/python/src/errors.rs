@@ -105,6 +105,10 @@ fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'
             fields.set_item("termination_reason", termination_reason)?;
             "worker"
         }
+        SessionError::UploadMismatch { path } => {
+            fields.set_item("path", path.to_string_lossy())?;
+            "upload_mismatch"
+        }
         SessionError::Transport { reason, .. } => {
             fields.set_item("reason", reason)?;
             "transport"

@@ -45,9 +45,11 @@ pub(crate) fn json(stats: &SessionStats) -> Value {
         "video": stats.video.as_ref().map(video),
         "upload": {
             "bytes": stats.upload.bytes,
+            "resumed_bytes": stats.upload.resumed_bytes,
             "total_bytes": stats.upload.total_bytes,
             "elapsed": stats.upload.elapsed.as_secs_f64(),
             "complete": stats.upload.complete,
+            "verified": stats.upload.verified,
             "rate": stats.upload.rate(),
         },
     })

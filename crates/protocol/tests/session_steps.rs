@@ -369,3 +369,33 @@ fn events_that_come_late_or_early_change_nothing() {
         .feed(Input::UploadDone);
     assert_eq!(run.session.current_step(), Some(Step::FirstResult));
 }
+
+#[test]
+fn waits_for_the_worker_s_word_on_an_upload_end_and_are_named() {
+    let secs = Duration::from_secs;
+    let mut mute = upload();
+    mute.until(Step::Uploading).feed(Input::UploadAnnounced);
+    mute.pass(secs(14));
+    assert_eq!(mute.session.end(), None);
+    mute.pass(secs(1));
+    let (step, limit) = (Step::Announcing, secs(15));
+    assert_eq!(mute.session.end(), Some(&End::TimedOut { step, limit }));
+
+    let mut unsure = upload();
+    unsure.until(Step::Uploading).feed(Input::UploadAnnounced);
+    unsure.pass(secs(14)).feed(Input::UploadProgress);
+    assert_eq!(unsure.session.current_step(), Some(Step::Uploading));
+    unsure.pass(secs(59)).feed(Input::UploadSent);
+    unsure.pass(secs(59));
+    assert_eq!(unsure.session.end(), None);
+    unsure.pass(secs(1));
+    let (step, limit) = (Step::Verifying, secs(60));
+    assert_eq!(unsure.session.end(), Some(&End::TimedOut { step, limit }));
+
+    let mut sure = upload();
+    sure.until(Step::Uploading).feed(Input::UploadAnnounced);
+    sure.feed(Input::UploadProgress).feed(Input::UploadSent);
+    sure.pass(secs(59)).feed(Input::UploadDone).pass(secs(89));
+    assert_eq!(sure.session.current_step(), Some(Step::FirstResult));
+    assert_eq!(sure.session.end(), None);
+}
