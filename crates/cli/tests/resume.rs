@@ -89,7 +89,7 @@ fn a_name_that_is_none_is_refused_before_anything_is_sent() {
     for (source, id, text) in [
         (clip.as_str(), "mine", "UUID"),
         (
-            "test:64x48@30",
+            "test:64x64@30",
             "123e4567-e89b-42d3-a456-426614174000",
             "files",
         ),

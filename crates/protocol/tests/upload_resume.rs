@@ -111,8 +111,8 @@ proptest! {
             let index = index.index(total);
             let (offset, len) = disk.plan.range(index as u32).unwrap();
             let offset = usize::try_from(offset).unwrap();
-            for at in offset..offset + len {
-                disk.file[at] = Some(file[at]);
+            for (slot, byte) in disk.file.iter_mut().zip(&file).skip(offset).take(len) {
+                *slot = Some(*byte);
             }
             disk.have.insert(index as u32);
         }

@@ -310,11 +310,7 @@ impl<'a> Driver<'a> {
                 channel,
                 data,
                 text,
-            } if self.results == Some(channel) => {
-                if !(text && self.is_upload_word(&data)) {
-                    self.intake.message(data, text);
-                }
-            }
+            } if self.results == Some(channel) => self.on_message(data, text),
             PeerEvent::Stalled => {
                 self.shared
                     .silent_since(Instant::now().checked_sub(STALL_SILENCE));
@@ -333,6 +329,13 @@ impl<'a> Driver<'a> {
             PeerEvent::Closed(reason) => self.on_closed(&reason),
             // Echoes of keep-alive pings, and channels nobody asked for.
             _ => {}
+        }
+    }
+
+    fn on_message(&mut self, data: Bytes, text: bool) {
+        let about_upload = text && self.is_upload_word(&data);
+        if !about_upload {
+            self.intake.message(data, text);
         }
     }
 
