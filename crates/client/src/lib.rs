@@ -40,13 +40,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The API blocks. It starts a handful of threads for each session and none otherwise; no user code runs on the network
+//! Every call says whether it blocks; asynchronous code uses [`Session::frame_stream`] and its companions, with whatever
+//! executor. A session that was started has a handful of threads, and there are none otherwise; no user code runs on the network
 //! thread, and every wait has a deadline whose error names the step. Without the default feature `ffmpeg`, local files are
 //! not probed before they are sent, and no system library is needed.
 #![forbid(unsafe_code)]
 
 mod client;
 mod config;
+pub mod datachannel;
 mod error;
 mod http;
 mod ice;

@@ -6,10 +6,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use framewire::{
-    ClientOptions, ConfigError, EndKind, SessionError, SourceError, UrlPolicyError, VideoFileSource,
+    ClientOptions, Closer, ConfigError, EndKind, SessionError, SourceError, UrlPolicyError,
+    VideoFileSource,
 };
 use support::{FakeWorker, Reply, clip, config, options, scratch};
 
@@ -257,4 +259,49 @@ fn unusable_urls_are_refused_when_the_stream_is_described() {
             .unwrap_err();
         assert!(matches!(error, ConfigError::Url(_)), "{url}: {error:?}");
     }
+}
+
+#[test]
+fn a_download_says_how_far_it_is_and_may_be_closed_by_whom_it_tells() {
+    let content = std::fs::read(support::long_file("progress.mp4", 3 << 20)).unwrap();
+    let size = content.len() as u64;
+    let (base, _requests) = serve(move |path| match path {
+        "/known.mp4" => ok(&content),
+        _ => [b"HTTP/1.0 200 OK\r\n\r\n", &content[..]].concat(),
+    });
+    for (name, announced) in [("known", Some(size)), ("unknown", None)] {
+        let worker = FakeWorker::connecting(|mut worker| {
+            worker.receive_file();
+            worker.complete(0);
+            worker.linger();
+        });
+        let (told, reports) = channel();
+        let source = VideoFileSource::new(format!("{base}/{name}.mp4"))
+            .on_download_progress(move |done, total| told.send((done, total)).unwrap());
+        let folder = format!("progress-{name}");
+        let session = worker.session_with(source, config(), local(&folder));
+        session.run().unwrap();
+        let reports: Vec<_> = reports.try_iter().collect();
+        assert!(
+            (2..=13).contains(&reports.len()),
+            "{} reports",
+            reports.len()
+        );
+        assert!(reports.is_sorted());
+        assert_eq!(*reports.last().unwrap(), (size, announced));
+    }
+
+    let worker = FakeWorker::connecting(|_| {});
+    let closer: Arc<OnceLock<Closer>> = Arc::default();
+    let known = closer.clone();
+    let source = VideoFileSource::new(format!("{base}/known.mp4"))
+        .use_cache(false)
+        .on_download_progress(move |_, _| {
+            known.get().unwrap().close();
+            panic!("mine");
+        });
+    let session = worker.session_with(source, config(), local("progress-closed"));
+    closer.set(session.closer()).unwrap();
+    assert_eq!(session.run().unwrap().kind, EndKind::Closed);
+    assert!(worker.requests.try_recv().is_err(), "it was connected");
 }

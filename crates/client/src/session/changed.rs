@@ -43,14 +43,14 @@ impl Changed {
     }
 
     /// A place for one task.
-    pub(super) fn place(&self) -> u64 {
+    pub(crate) fn place(&self) -> u64 {
         let mut tasks = self.tasks();
         tasks.places += 1;
         tasks.places
     }
 
     /// Wakes this waker with the next change. Call it under the lock of what is waited for, or a change is missed.
-    pub(super) fn park(&self, place: u64, waker: &Waker) {
+    pub(crate) fn park(&self, place: u64, waker: &Waker) {
         let mut tasks = self.tasks();
         match tasks.waiting.iter_mut().find(|(at, _)| *at == place) {
             Some((_, parked)) => parked.clone_from(waker),
@@ -59,7 +59,7 @@ impl Changed {
     }
 
     /// Forgets the waker of this place.
-    pub(super) fn unpark(&self, place: u64) {
+    pub(crate) fn unpark(&self, place: u64) {
         let mut tasks = self.tasks();
         let at = tasks.waiting.iter().position(|(at, _)| *at == place);
         let parked = at.map(|at| tasks.waiting.swap_remove(at));

@@ -214,9 +214,10 @@ async fn prepare_live(shared: &Arc<Shared>, source: LiveSource) -> Result<Prepar
     })
 }
 
-async fn prepare_file(shared: &Shared, file: VideoFileSource) -> Result<FileJob, SessionError> {
+async fn prepare_file(shared: &Shared, mut file: VideoFileSource) -> Result<FileJob, SessionError> {
     let (path, temporary) = if file.is_url() {
-        let fetched = fetch(&file.location, file.use_cache, &shared.options).await?;
+        let progress = file.on_download_progress.take();
+        let fetched = fetch(&file.location, file.use_cache, &shared.options, progress).await?;
         (fetched.path, fetched.temporary)
     } else {
         (file.location.clone().into(), None)

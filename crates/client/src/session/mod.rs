@@ -61,6 +61,7 @@ use crate::source::Source;
 use crate::stats::SessionStats;
 
 pub use asked::Reconfigure;
+pub(crate) use changed::Changed;
 pub use delivery::Delivery;
 pub use errors::{StreamError, StreamErrorKind};
 pub use event::ResultEvent;

@@ -2,9 +2,8 @@
 //! Not here: when it may begin and how long it may stand still, which the protocol machine decides.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -18,7 +17,7 @@ use crate::error::{SessionError, SourceError, Step};
 use crate::session::file_hash::UploadIdentity;
 use crate::session::shared::{Shared, lock};
 use crate::session::upload_words::broken_agreement;
-use crate::source::ProgressCallback;
+use crate::source::{self, ProgressCallback};
 
 /// Bytes read from disk at once: enough to keep the network busy meanwhile.
 const READ_BLOCK: usize = 512 << 10;
@@ -257,48 +256,12 @@ fn hand_over(shared: &Shared, channel: &DataChannel, message: Bytes) -> Result<b
     }
 }
 
-/// Reads exactly these bytes. Blocks on the disk.
 fn read_at(upload: &mut Upload, offset: u64, block: &mut [u8]) -> Result<(), SourceError> {
-    let unreadable = |path: &Path, error: &std::io::Error| SourceError::Unreadable {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    };
-    let from = SeekFrom::Start(offset);
-    if let Err(error) = upload.file.seek(from) {
-        return Err(unreadable(&upload.path, &error));
-    }
-    let mut filled = 0;
-    while filled < block.len() {
-        match upload.file.read(&mut block[filled..]) {
-            Ok(0) => {
-                return Err(SourceError::Changed {
-                    path: upload.path.clone(),
-                    expected: upload.size,
-                    found: offset + filled as u64,
-                });
-            }
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(&upload.path, &error)),
-        }
-    }
-    Ok(())
+    source::read_at(&mut upload.file, &upload.path, upload.size, offset, block)
 }
 
-/// A file that grew was still being written: what was sent is not a whole video.
 fn check_size(upload: &Upload) -> Result<(), SourceError> {
-    match upload.file.metadata() {
-        Ok(now) if now.len() != upload.size => Err(SourceError::Changed {
-            path: upload.path.clone(),
-            expected: upload.size,
-            found: now.len(),
-        }),
-        Ok(_) => Ok(()),
-        Err(error) => Err(SourceError::Unreadable {
-            path: upload.path.clone(),
-            reason: error.to_string(),
-        }),
-    }
+    source::check_size(&upload.file, &upload.path, upload.size)
 }
 
 fn unplanned(upload: &Upload, error: &UploadError) -> SessionError {
@@ -337,46 +300,6 @@ mod tests {
             identity: UploadIdentity::new(None),
         };
         (file, upload)
-    }
-
-    #[test]
-    fn a_file_that_shrank_is_noticed_with_both_sizes() {
-        let (file, mut upload) = upload(&[7; 100]);
-        let mut block = [0; 60];
-        read_at(&mut upload, 0, &mut block).unwrap();
-        file.as_file().set_len(70).unwrap();
-        let error = read_at(&mut upload, 60, &mut block[..40]).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                SourceError::Changed {
-                    expected: 100,
-                    found: 70,
-                    ..
-                }
-            ),
-            "{error:?}"
-        );
-    }
-
-    #[test]
-    fn a_file_that_grew_is_noticed_before_the_last_chunk() {
-        let (file, upload) = upload(&[7; 100]);
-        check_size(&upload).unwrap();
-        file.as_file().set_len(101).unwrap();
-        assert!(matches!(
-            check_size(&upload),
-            Err(SourceError::Changed { found: 101, .. })
-        ));
-    }
-
-    #[test]
-    fn a_deleted_file_is_still_read_to_its_end() {
-        let (file, mut upload) = upload(&[7; 100]);
-        file.close().unwrap();
-        let mut block = [0; 100];
-        read_at(&mut upload, 0, &mut block).unwrap();
-        check_size(&upload).unwrap();
     }
 
     #[test]

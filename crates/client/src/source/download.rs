@@ -15,7 +15,8 @@ use url::Url;
 use crate::error::{SourceError, UrlPolicyError};
 use crate::options::ClientOptions;
 use crate::redact;
-use crate::source::UrlPolicy;
+use crate::source::progress::Progress;
+use crate::source::{DownloadCallback, UrlPolicy};
 
 /// A video that is on disk now.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) async fn fetch(
     url: &str,
     use_cache: bool,
     options: &ClientOptions,
+    progress: Option<DownloadCallback>,
 ) -> Result<Fetched, SourceError> {
     let parsed = options.url_policy.check(url)?;
     let extension = extension(&parsed);
@@ -46,7 +48,15 @@ pub(crate) async fn fetch(
     let limit = options.download_deadline;
     // As parsed, not as typed: that form has no spaces, so it can be shown.
     let shown = redact_url(parsed.as_str());
-    let work = download(parsed, &shown, cached.as_deref(), &extension, options);
+    let progress = Progress::new(progress);
+    let work = download(
+        parsed,
+        &shown,
+        cached.as_deref(),
+        &extension,
+        options,
+        progress,
+    );
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
         Err(_) => Err(SourceError::DownloadTimeout { url: shown, limit }),
@@ -59,6 +69,7 @@ async fn download(
     cached: Option<&Path>,
     extension: &str,
     options: &ClientOptions,
+    progress: Progress,
 ) -> Result<Fetched, SourceError> {
     let folder = match cached {
         Some(_) => options.cache_dir.clone(),
@@ -80,7 +91,7 @@ async fn download(
         .map_err(|error| storing(&folder, error))?;
 
     let mut response = open(start, shown, options).await?;
-    receive(&mut response, &mut staging, shown, options).await?;
+    receive(&mut response, &mut staging, shown, options, progress).await?;
 
     let Some(target) = cached else {
         let temporary = staging.into_temp_path();
@@ -103,6 +114,7 @@ async fn receive(
     staging: &mut NamedTempFile,
     shown: &str,
     options: &ClientOptions,
+    mut progress: Progress,
 ) -> Result<(), SourceError> {
     let limit = options.max_download_bytes;
     let too_large = || SourceError::DownloadTooLarge {
@@ -139,6 +151,7 @@ async fn receive(
                 path: staging.path().to_owned(),
                 reason: error.to_string(),
             })?;
+        progress.at(received, announced);
     }
     if received == 0 {
         return Err(SourceError::Download {
@@ -152,7 +165,10 @@ async fn receive(
             received,
             announced,
         }),
-        _ => Ok(()),
+        _ => {
+            progress.done(received, announced);
+            Ok(())
+        }
     }
 }
 

@@ -14,6 +14,9 @@ use crate::options::ClientOptions;
 /// Called on the upload thread as (chunks handed to the channel, chunks in total).
 pub(crate) type ProgressCallback = Box<dyn FnMut(u64, u64) + Send>;
 
+/// Called as (bytes so far, bytes in total where the server said).
+pub(crate) type DownloadCallback = Box<dyn FnMut(u64, Option<u64>) + Send>;
+
 /// A video file, given by path or by `http`/`https` URL.
 ///
 /// The file is checked, and a URL is downloaded, when the session starts and before it connects. The open file is
@@ -22,6 +25,7 @@ pub(crate) type ProgressCallback = Box<dyn FnMut(u64, u64) + Send>;
 pub struct VideoFileSource {
     pub(crate) location: String,
     pub(crate) on_upload_progress: Option<ProgressCallback>,
+    pub(crate) on_download_progress: Option<DownloadCallback>,
     pub(crate) realtime_processing: bool,
     pub(crate) track_frames: bool,
     pub(crate) use_cache: bool,
@@ -52,6 +56,7 @@ impl VideoFileSource {
         VideoFileSource {
             location: path_or_url.into(),
             on_upload_progress: None,
+            on_download_progress: None,
             realtime_processing: false,
             track_frames: false,
             use_cache: true,
@@ -90,6 +95,17 @@ impl VideoFileSource {
     /// Runs on the upload thread: a slow callback slows the upload and nothing else.
     pub fn on_upload_progress(mut self, callback: impl FnMut(u64, u64) + Send + 'static) -> Self {
         self.on_upload_progress = Some(Box::new(callback));
+        self
+    }
+
+    /// Reports the download of a URL as (bytes so far, bytes in total where the server said), about every 256 KiB and with
+    /// the last byte. Not called for paths and for what is in the cache. Runs on a thread of the session, before it connects:
+    /// a slow callback slows the download and delays closing, and may itself close the session.
+    pub fn on_download_progress(
+        mut self,
+        callback: impl FnMut(u64, Option<u64>) + Send + 'static,
+    ) -> Self {
+        self.on_download_progress = Some(Box::new(callback));
         self
     }
 

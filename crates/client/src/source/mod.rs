@@ -7,15 +7,18 @@ mod download;
 mod file;
 mod manual;
 mod policy;
+mod progress;
+mod reading;
 mod stream;
 
 pub use camera::{CameraDevice, WebcamSource};
 pub use custom::CustomSource;
 pub(crate) use download::fetch;
 pub use file::VideoFileSource;
-pub(crate) use file::{PreparedFile, ProgressCallback};
+pub(crate) use file::{DownloadCallback, PreparedFile, ProgressCallback};
 pub use manual::{FrameSender, ManualSource, SendFrameError};
 pub use policy::UrlPolicy;
+pub(crate) use reading::{check_size, read_at};
 pub use stream::{LocalStreamSource, MjpegSource, RtspSource};
 
 use std::sync::Arc;
