@@ -243,6 +243,8 @@ pub struct SessionStats {
     pub upload: UploadStats,
     /// New connections after a broken link that brought results.
     pub reconnects: u64,
+    /// New network paths that the worker gave the running session while its link was silent.
+    pub ice_restarts: u64,
     /// Frames that came again on a new connection and were skipped: their first coming was delivered or counted as dropped.
     pub repeated: u64,
 }

@@ -3,10 +3,11 @@
 
 mod api_url;
 mod refusal;
+mod restart;
 
 use std::time::Duration;
 
-use framewire_protocol::signalling::{Agreement, redact_url};
+use framewire_protocol::signalling::{self, Agreement, SessionKey, redact_url};
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ use crate::http::refusal::failure;
 use crate::redact;
 
 pub(crate) use api_url::ApiUrl;
+pub(crate) use restart::NoPath;
 
 /// Largest answer accepted: an SDP needs a few KiB.
 const MAX_ANSWER: usize = 1 << 20;
@@ -27,6 +29,8 @@ pub(crate) struct Answer {
     pub(crate) sdp: String,
     /// Present when the worker is one of ours.
     pub(crate) agreement: Option<Agreement>,
+    /// What it named the session by, for requests about it.
+    pub(crate) session: Option<SessionKey>,
 }
 
 /// HTTP client for one session.
@@ -48,18 +52,7 @@ impl Signalling {
         reach_timeout: Duration,
         signalling_timeout: Duration,
     ) -> Result<Self, SessionError> {
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            // Shorter than the whole wait, so that a host that drops packets is told from one that is silent.
-            .connect_timeout(reach_timeout.mul_f64(0.9));
-        if api.is_loopback() {
-            builder = builder.no_proxy();
-        }
-        if api.scheme() == "http" {
-            // Loading the system's certificates would be the slowest step of a local start.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|error| SessionError::Signalling {
+        let http = client(&api, reach_timeout).map_err(|error| SessionError::Signalling {
             url: api.shown(),
             reason: redact::http_error(error),
         })?;
@@ -184,6 +177,22 @@ impl Signalling {
     }
 }
 
+/// A client without any connection yet.
+fn client(api: &ApiUrl, reach_timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        // Shorter than the whole wait, so that a host that drops packets is told from one that is silent.
+        .connect_timeout(reach_timeout.mul_f64(0.9));
+    if api.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    if api.scheme() == "http" {
+        // Loading the system's certificates would be the slowest step of a local start.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build()
+}
+
 /// Reads at most `limit` bytes; says whether that was all.
 pub(crate) async fn read_bounded(
     response: &mut reqwest::Response,
@@ -212,6 +221,9 @@ fn read_answer(bytes: &[u8]) -> Result<Answer, String> {
         Some("answer") => Ok(Answer {
             sdp: sdp.to_owned(),
             agreement: value.get("framewire").and_then(Agreement::from_value),
+            session: signalling::Answer::parse(bytes)
+                .ok()
+                .and_then(|answer| answer.session),
         }),
         Some(other) => Err(format!(
             "its `type` is {:?}, not \"answer\"",

@@ -19,6 +19,7 @@ use crate::session::live::Link;
 #[cfg(feature = "ffmpeg")]
 use crate::session::live::{self, LiveSource};
 use crate::session::network;
+use crate::session::restart::Restarts;
 use crate::session::shared::Shared;
 use crate::session::upload::Upload;
 use crate::source::{PreparedFile, Source, VideoFileSource, fetch};
@@ -50,6 +51,8 @@ pub(crate) struct Connected {
     pub(crate) peer: Peer,
     pub(crate) upload: Option<Upload>,
     pub(crate) signalling: Signalling,
+    /// How new network paths are found for it, with a worker that can.
+    pub(crate) restarts: Option<Restarts>,
 }
 
 /// Everything connections are made from, for as long as the session lives.
@@ -116,6 +119,7 @@ pub(crate) async fn connect(
     );
     let answer = signalling.exchange(&body).await?;
     let agreement = answer.agreement.clone();
+    let key = answer.session.clone();
     let shown = api.shown();
     let applied = blocking(Step::Signalling, move || {
         offer
@@ -129,6 +133,7 @@ pub(crate) async fn connect(
     link(shared, &peer, agreement.as_ref(), api)?;
     shared.input(Input::AnswerApplied);
     Ok(Connected {
+        restarts: Restarts::agreed(shared, &peer, &signalling, agreement.as_ref(), key),
         peer,
         upload,
         signalling,

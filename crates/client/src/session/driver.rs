@@ -17,6 +17,7 @@ use crate::session::errors::StreamErrorKind;
 use crate::session::intake::Intake;
 use crate::session::legs::out_of_time;
 use crate::session::recover::recover;
+use crate::session::restart::{Outcome, Restarts};
 use crate::session::shared::{Shared, lock};
 use crate::session::upload::{self, Upload, UploadLink};
 use crate::session::upload_words::{Hearing, hearing};
@@ -136,6 +137,8 @@ struct Driver<'a> {
     /// The worker closed the upload channel; its reason should follow.
     upload_lost: Option<Instant>,
     probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
+    /// With a worker that gives its sessions new network paths.
+    restarts: Option<Restarts>,
     last_ping: Option<Instant>,
     ended: bool,
     /// It ended in a way another connection may mend.
@@ -147,6 +150,7 @@ struct Driver<'a> {
 enum Woken {
     Event(Option<PeerEvent>),
     Probed(bool),
+    Restarted(Outcome),
     Time,
     Other,
 }
@@ -157,6 +161,7 @@ impl<'a> Driver<'a> {
             shared,
             peer: Some(connected.peer),
             signalling: connected.signalling,
+            restarts: connected.restarts,
             upload: connected.upload,
             intake: Intake::new(shared),
             results: None,
@@ -197,8 +202,11 @@ impl<'a> Driver<'a> {
                         self.shared.input(Input::WorkerRefused);
                     }
                 }
+                Woken::Restarted(Outcome::SessionGone) => {
+                    self.shared.input(Input::PeerEnded(PeerEnd::Remote));
+                }
                 Woken::Time => self.on_time(),
-                Woken::Other => {}
+                Woken::Restarted(Outcome::Over) | Woken::Other => {}
             }
         }
     }
@@ -226,6 +234,9 @@ impl<'a> Driver<'a> {
             () = self.shared.pipeline.room(), if blocked => Woken::Other,
             gone = async { match &mut self.probe { Some(probe) => probe.await, None => std::future::pending().await } } => {
                 Woken::Probed(gone)
+            }
+            outcome = async { match &mut self.restarts { Some(restarts) => restarts.outcome().await, None => std::future::pending().await } } => {
+                Woken::Restarted(outcome)
             }
             () = sleep_until(wake) => Woken::Time,
         }
@@ -284,6 +295,7 @@ impl<'a> Driver<'a> {
 
     fn release(&mut self) {
         self.released = true;
+        self.restarts = None;
         self.upload = None;
         self.hearing = None;
         if self.recoverable {
@@ -315,10 +327,16 @@ impl<'a> Driver<'a> {
                 self.shared
                     .silent_since(Instant::now().checked_sub(STALL_SILENCE));
                 self.shared.input(Input::Stalled(STALL_SILENCE));
+                if let Some(restarts) = &mut self.restarts {
+                    restarts.begin();
+                }
             }
             PeerEvent::Resumed => {
                 self.shared.silent_since(None);
                 self.shared.input(Input::Resumed);
+                if let Some(restarts) = &mut self.restarts {
+                    restarts.stop();
+                }
             }
             PeerEvent::ChannelClosed(id) if self.results == Some(id) => {
                 self.shared.input(Input::PeerEnded(PeerEnd::Remote));

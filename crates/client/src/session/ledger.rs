@@ -33,6 +33,7 @@ pub(crate) struct Ledger {
     results: u64,
     errors: u64,
     reconnects: u64,
+    ice_restarts: u64,
     repeated: u64,
     latency: Histogram,
     pub(crate) stages: Stages,
@@ -72,6 +73,11 @@ impl Ledger {
     /// A new connection brought something new.
     pub(crate) fn reconnected(&mut self) {
         self.reconnects += 1;
+    }
+
+    /// The worker gave the session a new network path.
+    pub(crate) fn ice_restarted(&mut self) {
+        self.ice_restarts += 1;
     }
 
     /// A frame came again; it is in the books already.
@@ -151,6 +157,7 @@ impl Ledger {
             results: self.results,
             errors: self.errors,
             reconnects: self.reconnects,
+            ice_restarts: self.ice_restarts,
             repeated: self.repeated,
             bad_messages: self.bad.clone(),
             fps: fps.map(|span| (self.delivered - 1) as f64 / span.as_secs_f64()),

@@ -29,6 +29,7 @@ mod pause;
 mod pipeline;
 mod queue;
 mod recover;
+mod restart;
 mod shared;
 mod stages;
 mod stream;
