@@ -8,3 +8,4 @@ mod negotiation;
 mod net;
 mod networks;
 mod remb;
+mod restarting;

@@ -57,6 +57,8 @@ pub(crate) struct Peer {
     /// Take data and events.
     pub(crate) consume: bool,
     pub(crate) messages: Vec<Bytes>,
+    /// Addresses of this peer that reach nobody and are reached by nobody any more.
+    pub(crate) dead: Vec<SocketAddr>,
     out: Vec<Datagram>,
     now: Instant,
     showing: bool,
@@ -84,6 +86,7 @@ impl Peer {
             log: Vec::new(),
             consume: true,
             messages: Vec::new(),
+            dead: Vec::new(),
             out: Vec::new(),
             now,
             showing: false,
@@ -174,6 +177,9 @@ impl Peer {
 impl Node for Peer {
     fn receive(&mut self, now: Instant, d: Datagram) {
         self.now = now;
+        if self.dead.contains(&d.destination) {
+            return;
+        }
         let out = &mut self.out;
         let mut sink = |t: Transmit<'_>| out.push(copy(&t));
         self.core
@@ -185,7 +191,10 @@ impl Node for Peer {
         self.capture(now);
         let sent = &mut self.out;
         self.core.turn(now, &mut |t| sent.push(copy(&t)));
-        sent.drain(..).for_each(out);
+        let dead = &self.dead;
+        sent.drain(..)
+            .filter(|d| !dead.contains(&d.source))
+            .for_each(out);
         if self.watch {
             self.look(now);
         }
@@ -211,6 +220,23 @@ fn copy(t: &Transmit<'_>) -> Datagram {
         destination: t.destination,
         contents: Bytes::copy_from_slice(t.contents),
     }
+}
+
+/// A whole ICE restart, at once: from now on the left side has this address.
+pub(crate) fn restart(net: &mut Net, left: SocketAddr) {
+    let now = net.now();
+    let right = Local::new(vec![SocketAddr::from(([10, 0, 0, 2], 1111))]);
+    let left = Local::new(vec![left]);
+    let (half, offer) = net.left.core.restart_offer(&left).expect("it is up");
+    let out = &mut net.right.out;
+    let mut sink = |t: Transmit<'_>| out.push(copy(&t));
+    let core = &mut net.right.core;
+    let answer = core.restart_answer(now, &right, &offer, &mut sink);
+    let out = &mut net.left.out;
+    let mut sink = |t: Transmit<'_>| out.push(copy(&t));
+    let core = &mut net.left.core;
+    core.restart_apply(now, half, &answer.expect("answer"), &mut sink)
+        .expect("apply");
 }
 
 pub(crate) type Net = Simulation<Peer, Peer>;
