@@ -10,6 +10,11 @@ use super::{IncomingFrame, VideoCodec};
 
 /// Packets kept while one before them is missing: more than 4 MB, or any single frame.
 const MAX_PACKETS: usize = 4_096;
+/// With more packets waiting than this, no real frame is under way, and looking through them is put off: until so many more
+/// have come that each pays for a few steps, or so much time has passed.
+const MANY: usize = 512;
+const STEPS: usize = 32;
+const LOOK: Duration = Duration::from_millis(5);
 /// Shortest and longest wait for a missing packet.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 const MAX_WAIT: Duration = Duration::from_millis(400);
@@ -56,6 +61,9 @@ pub(crate) struct Assembler {
     /// When a missing packet becomes unlikely to come.
     doubtful: Option<Instant>,
     losses: Losses,
+    /// Packets that came since the last look that found nothing, and when that was.
+    fresh: usize,
+    looked: Option<Instant>,
 }
 
 /// What lies at `next`.
@@ -80,6 +88,8 @@ impl Assembler {
             deadline: None,
             doubtful: None,
             losses: Losses::default(),
+            fresh: 0,
+            looked: None,
         }
     }
 
@@ -146,10 +156,25 @@ impl Assembler {
         }
         // The first of several stays: a copy must not prolong the wait for what is missing before it.
         self.packets.entry(packet.seq).or_insert(packet);
+        self.fresh += 1;
     }
 
     /// The next frame, if one is complete and in order, or what was missing before it was waited for long enough.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<IncomingFrame> {
+        let again = self.looked.map(|at| at + LOOK);
+        let few = self.packets.len() <= MANY || self.fresh > self.packets.len() / STEPS;
+        if let Some(again) = again.filter(|again| now < *again && !few) {
+            self.deadline = Some(self.deadline.map_or(again, |at| at.min(again)));
+            return None;
+        }
+        let frame = self.look(now);
+        // A frame may be followed by another one.
+        self.looked = frame.is_none().then_some(now);
+        self.fresh = 0;
+        frame
+    }
+
+    fn look(&mut self, now: Instant) -> Option<IncomingFrame> {
         self.deadline = None;
         self.doubtful = None;
         loop {

@@ -167,3 +167,38 @@ fn h264_without_parameter_sets_is_no_keyframe() {
             .is_some_and(|f| f.keyframe && f.contiguous)
     );
 }
+
+#[test]
+fn a_frame_that_never_ends_costs_a_few_steps_a_packet_and_no_memory() {
+    const PACKETS: u64 = 200_000;
+    let (start, mut assembler) = (Instant::now(), Assembler::new());
+    let begun = Instant::now();
+    for seq in 0..PACKETS {
+        let at = start + seq as u32 * MS / 1_000;
+        assembler.packet(packet(at, seq, seq, PACKETS + 1, true));
+        assert!(assembler.poll(at).is_none());
+        assert!(assembler.held() <= MAX_PACKETS);
+    }
+    // Each packet looking at 2,000 others would take seconds.
+    assert!(begun.elapsed() < 500 * MS, "{:?}", begun.elapsed());
+    assert!(assembler.take_losses().overflowed >= PACKETS - MAX_PACKETS as u64);
+}
+
+#[test]
+fn looking_that_is_put_off_is_made_up_for_in_time() {
+    let (start, mut assembler) = (Instant::now(), Assembler::new());
+    let count = 600;
+    for seq in (0..count).filter(|seq| *seq != 300) {
+        assembler.packet(packet(start, seq, seq, count, true));
+        assembler.poll(start);
+    }
+    let mut last = packet(start + MS, 300, 300, count, true);
+    last.marker = false;
+    assembler.packet(last);
+    let frame = assembler.poll(start + MS).or_else(|| {
+        let again = assembler.deadline().expect("it looks again");
+        assert!(again <= start + LOOK);
+        assembler.poll(again)
+    });
+    assert!(frame.is_some_and(|frame| frame.keyframe));
+}
