@@ -283,7 +283,10 @@ impl Endpoint {
             allowed: config.ice_server_filter,
             deadline,
         };
-        let found = gather(asking, &config.ice_servers);
+        let mut found = gather(asking, &config.ice_servers);
+        // A server may say anything; an address of ours would take our own traffic to it.
+        let hosts = self.local_addresses();
+        found.relayed.retain(|r| !hosts.contains(&r.address));
         if config.relay_only && found.relayed.is_empty() && known.is_empty() {
             return Err(found.report);
         }

@@ -141,7 +141,7 @@ impl Driver {
                 Command::Add(joining) => self.add_peer(now, *joining),
                 Command::Restart(restarting) => self.restart(now, *restarting),
                 Command::Relay(id, order) => self.relays.open(now, id, *order),
-                Command::DropRelay(id) => self.relays.release(id),
+                Command::DropRelay(id) => self.relays.release(now, id),
                 Command::Query(query) => {
                     if self.queries.len() < MAX_QUERIES {
                         self.queries.push(query);

@@ -129,8 +129,13 @@ impl Relays {
         true
     }
 
-    /// Gives the address back.
-    pub(crate) fn release(&mut self, id: u64) {
+    /// Gives the address back: at once, or when it comes after all.
+    pub(crate) fn release(&mut self, now: Instant, id: u64) {
+        if let Some(held) = self.all.get_mut(&id)
+            && held.relay.is_undecided()
+        {
+            return held.relay.abandon(now);
+        }
         if self.all.remove(&id).is_some() {
             self.by_address.retain(|_, relay| *relay != id);
         }

@@ -12,7 +12,7 @@ use super::stun::{Query, Reflexive};
 use super::url::{IceUrl, Service, Transport, shown};
 use crate::config::IceServer;
 use crate::driver::{Command, Inbox, RelayHandle};
-use crate::turn::{Allocated, Order};
+use crate::turn::{Allocated, Order, prepare_tls};
 
 /// URLs used of one configuration.
 const MAX_URLS: usize = 12;
@@ -227,6 +227,12 @@ impl Entry<'_> {
                 pushed = asking.inbox.push(Command::Query(query)).is_ok();
             }
             if is_turn {
+                if url.transport == Transport::Tls
+                    && let Err(error) = prepare_tls()
+                {
+                    self.error = Some(error);
+                    continue;
+                }
                 let send = send.clone();
                 let handle = Arc::new(RelayHandle::new(asking.inbox.clone()));
                 let order = Order {

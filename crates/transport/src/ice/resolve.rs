@@ -3,9 +3,33 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Calls `found` with the addresses of `host`: at once when it is an address, else on a thread of its own, which ends
-/// when the resolver gives up.
+/// Lookups under way at once in this process; what is beyond has failed. The system's resolver may keep a thread for half a
+/// minute, and a worker's clients name the servers.
+const MAX_LOOKUPS: usize = 64;
+
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// One of the lookups under way, until dropped.
+struct Lookup(&'static AtomicUsize);
+
+impl Lookup {
+    fn begin(under_way: &'static AtomicUsize) -> Option<Lookup> {
+        let more = |n| (n < MAX_LOOKUPS).then_some(n + 1);
+        let begun = under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        begun.is_ok().then_some(Lookup(under_way))
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Calls `found` with the addresses of `host`: at once when it is an address or too many names are being looked up, else on a
+/// thread of its own, which ends when the resolver gives up.
 pub(crate) fn look_up(
     host: &str,
     port: u16,
@@ -14,13 +38,15 @@ pub(crate) fn look_up(
     if let Ok(ip) = host.parse::<IpAddr>() {
         return found(Ok(vec![SocketAddr::new(ip, port)]));
     }
+    let Some(under_way) = Lookup::begin(&UNDER_WAY) else {
+        let text = format!("{MAX_LOOKUPS} names are being looked up already");
+        return found(Err(io::Error::other(text)));
+    };
     let host = host.to_owned();
     let lookup = move || {
-        found(
-            (host.as_str(), port)
-                .to_socket_addrs()
-                .map(Iterator::collect),
-        )
+        let addresses = (host.as_str(), port).to_socket_addrs();
+        drop(under_way);
+        found(addresses.map(Iterator::collect));
     };
     if let Err(error) = std::thread::Builder::new()
         .name("server-dns".into())
@@ -39,4 +65,22 @@ pub(crate) fn usable(addresses: &[SocketAddr], ipv6: bool) -> impl Iterator<Item
             .find(|a| a.is_ipv4() == v4 && (v4 || ipv6))
             .copied()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_names_are_looked_up_at_once() {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let mut begun: Vec<_> = (0..MAX_LOOKUPS)
+            .map(|_| Lookup::begin(&COUNT).expect("room"))
+            .collect();
+        assert!(Lookup::begin(&COUNT).is_none());
+        begun.pop();
+        assert!(Lookup::begin(&COUNT).is_some());
+        drop(begun);
+        assert_eq!(COUNT.load(Ordering::Relaxed), 0);
+    }
 }

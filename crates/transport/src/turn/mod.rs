@@ -9,3 +9,4 @@ mod tls;
 pub(crate) use framing::MESSAGE_ROOM;
 pub(crate) use link::{Link, LinkError};
 pub(crate) use relay::{Allocated, Order, Relay, Sent};
+pub(crate) use tls::prepare as prepare_tls;

@@ -9,6 +9,11 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 /// Read once: loading the system's certificates takes tens of milliseconds.
 static CONFIG: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
 
+/// Reads the system's certificates, so that connections find them: on a thread that may wait for a disk.
+pub(crate) fn prepare() -> Result<(), String> {
+    config().map(drop)
+}
+
 /// A connection to `host` that has not said anything yet. The error is text for a report.
 pub(crate) fn connection(host: &str) -> Result<ClientConnection, String> {
     let name = ServerName::try_from(host.to_owned())

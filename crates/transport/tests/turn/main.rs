@@ -5,6 +5,7 @@ mod events;
 mod failures;
 #[path = "../video/frames.rs"]
 mod frames;
+mod late;
 mod probing;
 mod relaying;
 mod server;

@@ -20,6 +20,7 @@ use turn_client_proto::udp::TurnClientUdp;
 use super::framing::MESSAGE_ROOM;
 use super::{Link, LinkError};
 use crate::ice::url::Transport;
+use crate::sdp::is_reachable;
 pub(crate) use traffic::Sent;
 
 /// Repetitions of a request over UDP: first after this, doubled up to the second.
@@ -35,6 +36,9 @@ const MAX_STEPS: usize = 64;
 const SPACING: Duration = Duration::from_millis(50);
 const MAX_SKEW: Duration = Duration::from_secs(2);
 const UNAUTHORIZED: u16 = 401;
+/// A server that makes an allocation nobody waits for any more may do so for this long; it is given back then. Requests are
+/// repeated for about as long.
+const LATE: Duration = Duration::from_secs(8);
 
 /// What to allocate.
 pub(crate) struct Order {
@@ -70,6 +74,8 @@ pub(crate) struct Relay {
     /// Until the allocation is decided.
     answer: Option<Answer>,
     deadline: Instant,
+    /// Nobody waits for the allocation; what still comes of it until then is given back.
+    abandoned: Option<Instant>,
     addresses: Vec<SocketAddr>,
     /// When what the server was asked for may be asked for again.
     permissions: HashMap<IpAddr, Instant>,
@@ -126,6 +132,7 @@ impl Relay {
             skew: Duration::ZERO,
             answer: Some(order.answer),
             deadline: order.deadline,
+            abandoned: None,
             addresses: Vec::new(),
             permissions: HashMap::new(),
             channels: HashMap::new(),
@@ -157,10 +164,9 @@ impl Relay {
 
     /// When `turn` is due.
     pub(crate) fn deadline(&self) -> Instant {
-        match self.answer {
-            Some(_) => self.due.min(self.deadline),
-            None => self.due,
-        }
+        let undecided = self.answer.as_ref().map(|_| self.deadline);
+        let others = [undecided, self.abandoned];
+        others.into_iter().flatten().fold(self.due, Instant::min)
     }
 
     /// Goes on with what is due: connecting, requests, refreshes.
@@ -176,12 +182,34 @@ impl Relay {
         if let Err(error) = done {
             self.failed(&error);
         }
-        if self.answer.is_some() && now >= self.deadline {
-            self.die(match &self.refusal {
+        if now >= self.deadline
+            && let Some(answer) = self.answer.take()
+        {
+            answer(Err(match &self.refusal {
                 Some((code, _)) if *code != UNAUTHORIZED => self.refusal_text(),
                 _ => "no answer in the time allowed".to_owned(),
-            });
+            }));
+            self.abandon(now);
         }
+        if let Some(until) = self.abandoned {
+            if !self.addresses.is_empty() {
+                self.release(now);
+                self.die("given back: it came too late".to_owned());
+            } else if now >= until {
+                self.die("nothing came of it".to_owned());
+            }
+        }
+    }
+
+    /// Whether the server may yet make the allocation.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.dead.is_none() && self.addresses.is_empty()
+    }
+
+    /// Nobody waits for the allocation any more.
+    pub(crate) fn abandon(&mut self, now: Instant) {
+        self.answer = None;
+        self.abandoned.get_or_insert(now + LATE);
     }
 
     fn step(&mut self, now: Instant) -> Result<(), LinkError> {
@@ -232,11 +260,22 @@ impl Relay {
         match event {
             TurnEvent::AllocationCreated(_, address) => {
                 self.addresses.push(address);
+                if !is_plausible(address, self.link.local()) {
+                    let text =
+                        format!("the server gave {address}, which cannot be a relayed address");
+                    if let Some(answer) = self.answer.take() {
+                        answer(Err(text));
+                    }
+                    // Given back in this turn.
+                    return self.abandon(now);
+                }
                 self.addresses.sort_by_key(SocketAddr::is_ipv6);
                 if let Some(answer) = self.answer.take() {
                     // All families are in one answer of the server, so the others are known as well.
                     while let Some(event) = self.client.poll_event() {
-                        if let TurnEvent::AllocationCreated(_, address) = event {
+                        if let TurnEvent::AllocationCreated(_, address) = event
+                            && is_plausible(address, self.link.local())
+                        {
                             self.addresses.push(address);
                         }
                     }
@@ -316,6 +355,11 @@ impl Relay {
         let since = now.saturating_duration_since(self.epoch);
         stun_proto::Instant::ZERO + since + self.skew
     }
+}
+
+/// Whether a server may have given this address: one that datagrams can be sent to and that is not our own.
+fn is_plausible(address: SocketAddr, base: SocketAddr) -> bool {
+    is_reachable(address.ip()) && address.port() > 0 && address != base
 }
 
 impl AsFd for Relay {
