@@ -18,7 +18,7 @@ impl Lookup {
     fn begin(under_way: &'static AtomicUsize) -> Option<Lookup> {
         let more = |n| (n < MAX_LOOKUPS).then_some(n + 1);
         let begun = under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        begun.is_ok().then_some(Lookup(under_way))
+        begun.is_ok().then(|| Lookup(under_way))
     }
 }
 

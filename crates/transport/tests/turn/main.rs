@@ -6,6 +6,7 @@ mod failures;
 #[path = "../video/frames.rs"]
 mod frames;
 mod late;
+mod lying;
 mod probing;
 mod relaying;
 mod server;
