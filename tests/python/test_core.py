@@ -291,3 +291,194 @@ def test_signals_end_the_command_line_as_they_end_the_binary(number, status):
     _, errors = process.communicate(timeout=HANG_GUARD)
     assert process.returncode == status
     assert "Traceback" not in errors and "KeyboardInterrupt" not in errors
+
+
+LOGGING = """
+import json, logging, sys, threading, time
+from framewire import _core
+emit = getattr(_core, "__test_log")
+records = []
+class Keep(logging.Handler):
+    def emit(self, record):
+        records.append(record)
+logger = logging.getLogger("framewire")
+logger.addHandler(Keep())
+logger.propagate = False
+"""
+
+
+def test_ten_thousand_events_from_many_threads_arrive_while_python_is_busy():
+    code = LOGGING + """
+logger.setLevel(logging.INFO)
+_core.start_logging()
+stop = threading.Event()
+def spin():
+    while not stop.is_set():
+        sum(range(1000))
+        logger.info("from python")
+spinner = threading.Thread(target=spin)
+spinner.start()
+for hold in (True, False):
+    emit(20, 250, hold)
+stop.set()
+spinner.join()
+_core.flush_logs()
+ours = [record for record in records if record.getMessage().startswith("a test event")]
+lost = [record for record in records if "were not logged" in record.getMessage()]
+lost = sum(int(record.getMessage().split()[0]) for record in lost)
+seen = {record.getMessage() for record in ours}
+assert len(seen) <= 5000 and all("thread=" in text and "event=" in text for text in seen)
+assert len(ours) + lost == 10_000, (len(ours), lost)
+record = ours[0]
+assert (record.levelno, record.name) == (logging.INFO, "framewire.test.events"), record.name
+assert record.filename.endswith("testing.rs") and record.lineno > 0
+assert not any("quiet" in record.getMessage() or "foreign" in record.getMessage() for record in records)
+print("ok", lost)
+"""
+    done = run_python(code, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith("ok"), done.stderr
+
+
+def test_the_level_of_the_logger_is_followed():
+    code = LOGGING + """
+def events():
+    records.clear()
+    emit(1, 1)
+    _core.flush_logs()
+    return [record.levelname for record in records]
+_core.start_logging()
+assert events() == [], "warnings only, as logging has it by default"
+logger.setLevel(logging.DEBUG)
+_core.start_logging()
+assert events() == ["INFO", "DEBUG"], events()
+logger.setLevel(logging.CRITICAL)
+_core.start_logging()
+assert events() == []
+print("ok")
+"""
+    done = run_python(code)
+    assert done.stdout == "ok\n", done.stderr
+
+
+def test_a_handler_that_raises_and_a_handler_that_logs_do_no_harm():
+    code = LOGGING + """
+class Odd(logging.Handler):
+    def emit(self, record):
+        if record.name.startswith("framewire."):
+            emit(1, 0)
+            raise RuntimeError("mine")
+logger.addHandler(Odd())
+logger.setLevel(logging.INFO)
+_core.start_logging()
+sys.unraisablehook = lambda report: None
+emit(2, 50)
+_core.flush_logs()
+assert len([r for r in records if "test event" in r.getMessage()]) == 100
+print("ok")
+"""
+    done = run_python(code)
+    assert done.stdout == "ok\n", done.stderr
+
+
+def test_a_programs_end_is_clean_whatever_still_runs(worker, clip):
+    code = """
+import json, logging, sys
+logging.basicConfig(level=logging.DEBUG, filename="/dev/null")
+from framewire import _core
+session = _core.Session(api_url=sys.argv[1], source=_core.Source.file(sys.argv[3], True, False, True),
+                        stream_output=["image"], workflow_configuration=sys.argv[2], turn_server='{"iceServers": []}')
+session.set_callbacks(on_result=lambda result: result.visible())
+cursor = session.cursor()
+for _ in range(int(sys.argv[4])):
+    cursor.next(30.0)
+"""
+    flow = json.dumps({"workflow_specification": WORKFLOW})
+    for frames_seen in (1, 2, 5, 20, 60, 120):
+        done = run_python(code, worker.url, flow, clip, str(frames_seen))
+        assert (done.returncode, done.stderr) == (0, ""), frames_seen
+
+
+FORK = """
+import json, os, sys, warnings
+import numpy as np
+from framewire import _core
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = work() or 0
+        finally:
+            sys.stdout.flush()
+            os._exit(code) if code else sys.exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def refuses(work):
+    try:
+        work()
+    except RuntimeError as error:
+        assert "fork" in str(error), error
+        return
+    raise AssertionError("it was allowed")
+def session(source=None):
+    return _core.Session(api_url=sys.argv[1], source=source or _core.Source.file(sys.argv[3], True, False, True),
+                         stream_output=["image"], workflow_configuration=sys.argv[2], turn_server='{"iceServers": []}')
+def count(session):
+    cursor, frames = session.cursor(), 0
+    while cursor.next(30.0) is not None:
+        frames += 1
+    session.close()
+    return frames
+"""
+
+
+def run_fork(worker, clip, code):
+    done = run_python(FORK + code, worker.url, json.dumps({"workflow_specification": WORKFLOW}), clip, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+
+
+def test_the_child_of_a_parent_that_merely_imported_works(worker, clip):
+    run_fork(
+        worker,
+        clip,
+        """
+untouched = session()
+def work():
+    refuses(untouched.start)
+    assert count(session()) == 250
+assert child(work) == 0
+assert count(untouched) == 250
+print("ok")
+""",
+    )
+
+
+def test_what_was_used_before_a_fork_refuses_in_the_child_and_goes_on_in_the_parent(worker, clip):
+    run_fork(
+        worker,
+        clip,
+        """
+source, sender = _core.Source.manual()
+live = session(source)
+live.set_callbacks(on_result=lambda result: None)
+assert live.start(30.0)
+cursor = live.cursor()
+picture = np.zeros((240, 320, 3), np.uint8)
+sender.send(picture)
+kept = cursor.next(30.0)[0]
+other = _core.Source.file(sys.argv[3], True, False, True)
+def work():
+    for use in (live.start, live.stats, live.cursor, cursor.next, cursor.poll, cursor.fileno,
+                lambda: sender.send(picture), lambda: session(other), lambda: session().start()):
+        refuses(use)
+    live.close()
+    cursor.close()
+    sender.close()
+    kept[:] = 1
+assert child(work) == 0
+sender.send(picture)
+assert cursor.next(30.0)[0].sum() < picture.size * 30
+assert live.state == "started"
+live.close()
+print("ok")
+""",
+    )

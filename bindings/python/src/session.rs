@@ -223,16 +223,15 @@ impl PySession {
 
 impl Drop for PySession {
     fn drop(&mut self) {
-        // Closing waits for threads that may be waiting for the GIL: not while it is held here.
         let Some(session) = self.session.take_here() else {
             return;
         };
-        if session.state() == SessionState::Started {
-            let mut session = Some(session);
-            if Python::try_attach(|py| py.detach(|| drop(session.take()))).is_none() {
-                drop(session);
-            }
+        if session.state() == SessionState::NotStarted {
+            return;
         }
+        // Closing waits for threads that may be waiting for the interpreter: not while this thread holds it.
+        let mut session = Some(session);
+        Python::try_attach(|py| py.detach(|| drop(session.take())));
     }
 }
 

@@ -108,8 +108,9 @@ pub(crate) fn test_log(
             for thread in 0..threads {
                 scope.spawn(move || {
                     for event in 0..each {
-                        tracing::info!(thread, event, "a test event");
-                        tracing::debug!("a quiet test event");
+                        tracing::info!(target: "framewire_test::events", thread, event, "a test event");
+                        tracing::debug!(target: "framewire_test::events", "a quiet test event");
+                        tracing::info!(target: "other_crate", "foreign and below a warning");
                     }
                 });
             }

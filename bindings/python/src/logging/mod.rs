@@ -26,7 +26,7 @@ pub(crate) fn start_logging(py: Python<'_>, refresh: bool) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn flush_logs(py: Python<'_>) {
     if !home::is_orphan() {
-        thread::hand_over(py);
+        thread::flush(py);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Events kept while Python is busy. Later ones are counted and dropped.
 pub(crate) const CAPACITY: usize = 8192;
@@ -25,12 +25,15 @@ pub(crate) struct Record {
 pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
+    idle: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     records: VecDeque<Record>,
     dropped: u64,
+    /// Batches taken and not yet handed over.
+    under_way: u32,
 }
 
 impl Queue {
@@ -39,8 +42,10 @@ impl Queue {
             state: Mutex::new(State {
                 records: VecDeque::new(),
                 dropped: 0,
+                under_way: 0,
             }),
             filled: Condvar::new(),
+            idle: Condvar::new(),
         }
     }
 
@@ -56,11 +61,26 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Everything queued, and how many were dropped since the last call.
+    /// Everything queued, and how many were dropped since the last call. Whoever takes says when it is `done`.
     pub(crate) fn take(&self) -> (VecDeque<Record>, u64) {
         let mut state = self.lock();
+        state.under_way += 1;
         let records = std::mem::take(&mut state.records);
         (records, std::mem::take(&mut state.dropped))
+    }
+
+    /// What was taken is handed over.
+    pub(crate) fn done(&self) {
+        self.lock().under_way -= 1;
+        self.idle.notify_all();
+    }
+
+    /// Blocks until nobody is handing over, for at most so long.
+    pub(crate) fn wait_idle(&self, limit: Duration) {
+        // Late or not, the caller goes on.
+        let _ = self
+            .idle
+            .wait_timeout_while(self.lock(), limit, |state| state.under_way > 0);
     }
 
     /// Blocks until there is something to take.

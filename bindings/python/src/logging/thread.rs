@@ -2,21 +2,29 @@
 //! No lock of ours is held while it is attached to the interpreter.
 
 use std::sync::Once;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use pyo3::prelude::*;
 
+use crate::home;
 use crate::logging::queue::{Queue, Record};
 
 static QUEUE: Queue = Queue::new();
+
+const NAME: &str = "framewire-logging";
+
+/// Longest wait of a flush for the thread.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// Queues a record; the thread passes it on. Never waits for Python.
 pub(crate) fn submit(record: Record) {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
+        // In a fork of this process there is no such thread any more; `home` has to know.
+        let _ = home::enter();
         // Without the thread, records wait for `flush_logs` and then for room.
         let _ = std::thread::Builder::new()
-            .name("framewire-logging".into())
+            .name(NAME.into())
             .spawn(run);
     });
     QUEUE.push(record);
@@ -32,9 +40,18 @@ fn run() {
     }
 }
 
-/// Passes on what is queued.
-pub(crate) fn hand_over(py: Python<'_>) {
+/// Passes on what is queued, after what the thread is passing on at this moment.
+pub(crate) fn flush(py: Python<'_>) {
+    // A handler that flushes would wait for itself.
+    if std::thread::current().name() != Some(NAME) {
+        py.detach(|| QUEUE.wait_idle(FLUSH_LIMIT));
+    }
+    hand_over(py);
+}
+
+fn hand_over(py: Python<'_>) {
     let (records, dropped) = QUEUE.take();
+    let _done = Done;
     for record in records {
         if let Err(error) = log(py, &record) {
             // A handler or filter of the program raised.
@@ -50,6 +67,15 @@ pub(crate) fn hand_over(py: Python<'_>) {
         if let Err(error) = told {
             error.write_unraisable(py, None);
         }
+    }
+}
+
+/// Says so however the handing over ends.
+struct Done;
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        QUEUE.done();
     }
 }
 
