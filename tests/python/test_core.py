@@ -3,12 +3,15 @@
 Not here: the package on top of it, which the other suites of this folder test.
 """
 
+import asyncio
+import gc
 import json
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -210,6 +213,131 @@ def test_a_wait_for_a_frame_ends_at_its_deadline_and_can_be_repeated(worker):
     session.close()
 
 
+def test_the_descriptor_of_a_cursor_drives_an_event_loop(worker, clip):
+    session = make(worker.url, file_source(clip))
+    cursor = session.cursor()
+
+    async def take_all():
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(cursor.fileno(), ready.set)
+        seen = 0
+        try:
+            while True:
+                item = cursor.poll()
+                if item is None:
+                    return seen
+                if item is NotImplemented:
+                    ready.clear()
+                    await asyncio.wait_for(ready.wait(), HANG_GUARD)
+                else:
+                    seen += 1
+        finally:
+            loop.remove_reader(cursor.fileno())
+
+    assert asyncio.run(take_all()) == CLIP_FRAMES
+    session.close()
+
+
+def test_one_thread_waits_at_a_cursor_and_closing_it_ends_the_wait(worker):
+    source, _sender = _core.Source.manual()
+    session = make(worker.url, source)
+    assert session.start(HANG_GUARD)
+    cursor = session.cursor()
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(cursor.next(HANG_GUARD)))
+    waiting.start()
+    while True:
+        # Until the other thread is inside, this one may look.
+        try:
+            assert cursor.poll() is NotImplemented
+        except RuntimeError as error:
+            assert "another thread" in str(error)
+            break
+    cursor.close()
+    waiting.join(HANG_GUARD)
+    assert found == [None] and session.state == "started"
+    assert session.cursor().poll() is NotImplemented
+    session.close()
+
+
+def test_a_callback_that_holds_its_session_is_collected_with_it(worker, clip):
+    session = make(worker.url, file_source(clip))
+
+    def callback(_result):
+        return session
+
+    session.set_callbacks(on_result=callback, on_errors=callback, on_gap=callback, on_stream_error=callback)
+    kept = weakref.ref(callback)
+    assert session.start(HANG_GUARD)
+    del callback, session
+    gc.collect()
+    assert kept() is None
+
+
+def test_only_the_callbacks_that_are_named_change(worker, clip):
+    session = make(worker.url, file_source(clip))
+    calls = []
+
+    def first(result):
+        calls.append(result.metadata[0])
+        if len(calls) == 5:
+            session.set_callbacks(on_result=None)
+
+    session.set_callbacks(on_result=first)
+    session.set_callbacks(on_errors=None, on_gap=None)
+    for wrong in ({"on_frame": first}, {"on_result": 3}):
+        with pytest.raises(TypeError):
+            session.set_callbacks(**wrong)
+    assert len(drain(session)) == CLIP_FRAMES
+    assert calls == [1, 2, 3, 4, 5]
+
+
+def test_a_paused_job_stands_still_and_goes_on_with_other_outputs(worker, clip):
+    session = make(worker.url, file_source(clip), data_output=["crop"])
+    assert session.delivery == ("lossless", None)
+    with pytest.raises(RuntimeError, match="start"):
+        session.reconfigure(data_output=[])
+    names = []
+    session.set_callbacks(on_result=lambda result: names.append(result.names()))
+    cursor = session.cursor()
+    assert cursor.next(HANG_GUARD)[1][0] == 1
+    session.pause()
+    assert session.paused
+    seen = 1
+    with pytest.raises(TimeoutError):
+        while True:
+            seen += cursor.next(0.5) is not None
+    assert seen < CLIP_FRAMES / 2
+    session.reconfigure(data_output=[])
+    session.resume()
+    while cursor.next(HANG_GUARD) is not None:
+        seen += 1
+    session.close()
+    assert seen == CLIP_FRAMES
+    assert names[0] == ["crop", "image"] and names[-1] == ["image"]
+    counts = json.loads(session.stats())["frames"]
+    assert counts["received"] == counts["delivered"] == CLIP_FRAMES and counts["queued"] == 0
+
+
+def test_errors_that_do_not_end_a_session_are_kept_counted_and_told(worker, clip):
+    session = make(worker.url, file_source(clip), data_output=["nonsense"])
+    told, frame_errors = [], []
+    session.set_callbacks(
+        on_stream_error=told.append, on_errors=lambda errors, metadata: frame_errors.append((errors, metadata[0]))
+    )
+    session.note_handler_error("mine")
+    try:
+        drain(session)
+    except RuntimeError as error:
+        # An inline workflow is checked before anything runs.
+        assert "nonsense" in str(error)
+    else:
+        assert len(frame_errors) == CLIP_FRAMES
+    assert session.errors()[0] == ("handler", None, None, "mine")
+    assert json.loads(session.stats())["stream_errors"]["handler"] == 1
+
+
 def test_a_source_makes_one_session_and_nothing_starts_before_it_is_asked_for(worker, clip):
     source = file_source(clip)
     threads = threading.active_count()
@@ -380,6 +508,30 @@ print("ok")
     assert done.stdout == "ok\n", done.stderr
 
 
+def test_no_credentials_in_any_log(worker, clip):
+    code = LOGGING + """
+logger.setLevel(logging.DEBUG)
+servers = {"iceServers": [{"urls": "turn:127.0.0.1:9", "username": "name-of-turn", "credential": "hidden-turn"}]}
+session = _core.Session(api_url=sys.argv[1].replace("http://", "http://someone:hidden-url@"), api_key="hidden-key",
+                        source=_core.Source.file(sys.argv[3], True, False, True), workflow_configuration=sys.argv[2],
+                        turn_server=json.dumps(servers), stream_output=["image"])
+cursor = session.cursor()
+try:
+    for _ in range(10):
+        cursor.next(30.0)
+except RuntimeError as error:
+    records.append(logging.makeLogRecord({"msg": str(error)}))
+session.close()
+_core.flush_logs()
+assert records
+for record in records:
+    assert "hidden" not in record.getMessage(), record.getMessage()
+print("ok")
+"""
+    done = run_python(code, worker.url, json.dumps({"workflow_specification": WORKFLOW}), clip)
+    assert done.stdout == "ok\n", done.stderr
+
+
 def test_a_programs_end_is_clean_whatever_still_runs(worker, clip):
     code = """
 import json, logging, sys
@@ -400,6 +552,7 @@ for _ in range(int(sys.argv[4])):
 
 FORK = """
 import json, os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn of any fork with threads
 import numpy as np
 from framewire import _core
 def child(work):

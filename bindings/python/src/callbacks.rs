@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use framewire::Session;
+use framewire::{Session, StreamError};
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -18,6 +18,7 @@ pub(crate) struct Callbacks {
     pub(crate) on_result: Slot,
     pub(crate) on_errors: Slot,
     pub(crate) on_gap: Slot,
+    pub(crate) on_stream_error: Slot,
 }
 
 /// Place for one callable. Its lock is taken only by threads attached to the interpreter and never while Python code runs.
@@ -49,7 +50,7 @@ impl Slot {
     }
 
     /// Calls the callable, if there is one, on this thread. Nothing happens while the interpreter is going away. What it
-    /// raises is reported and counted, and ends nothing.
+    /// raises is reported, to Python and to `session`, and ends nothing.
     fn call<A>(&self, session: &Weak<Session>, args: impl FnOnce(Python<'_>) -> PyResult<A>)
     where
         A: for<'py> PyCallArgs<'py>,
@@ -61,8 +62,11 @@ impl Slot {
             let callback = self.lock().as_ref().map(|callback| callback.clone_ref(py));
             let Some(callback) = callback else { return };
             if let Err(error) = args(py).and_then(|args| callback.call1(py, args)) {
+                let text = error.to_string();
                 error.write_unraisable(py, Some(callback.bind(py)));
-                let _ = session;
+                if let Some(session) = session.upgrade() {
+                    session.note_handler_error(text);
+                }
             }
         });
     }
@@ -108,13 +112,41 @@ impl Callbacks {
         });
     }
 
+    pub(crate) fn connect_stream_error(self: &Arc<Self>, session: &Arc<Session>) {
+        let callbacks = Arc::clone(self);
+        session.on_stream_error(move |error| {
+            // Its own failures are not reported to it again.
+            callbacks
+                .on_stream_error
+                .call(&Weak::new(), |_| Ok((facts(error),)));
+        });
+    }
+
     pub(crate) fn clear(&self) {
         for slot in self.slots() {
             slot.replace(None);
         }
     }
 
-    pub(crate) fn slots(&self) -> [&Slot; 3] {
-        [&self.on_result, &self.on_errors, &self.on_gap]
+    pub(crate) fn slots(&self) -> [&Slot; 4] {
+        [
+            &self.on_result,
+            &self.on_errors,
+            &self.on_gap,
+            &self.on_stream_error,
+        ]
     }
 }
+
+/// (kind, reason, frame id, message) of an error that did not end the session.
+pub(crate) fn facts(error: &StreamError) -> Facts {
+    (
+        error.kind.as_str(),
+        error.kind.reason(),
+        error.frame_id.map(|frame| frame.0),
+        error.message.clone(),
+    )
+}
+
+/// See [`facts`].
+pub(crate) type Facts = (&'static str, Option<&'static str>, Option<u64>, String);

@@ -57,6 +57,7 @@ pub(crate) fn wait_timeout(py: Python<'_>, what: &str, seconds: f64) -> PyErr {
 fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'static str> {
     Ok(match error {
         SessionError::Closed => "closed",
+        SessionError::NotStarted => "not_started",
         SessionError::Source(source) => source_kind(source, fields)?,
         SessionError::Local { reason, .. } => {
             fields.set_item("reason", reason)?;

@@ -4,13 +4,15 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use framewire::{ApiKeyTransport, Client, Session, SessionState, StreamConfig, Workflow};
+use framewire::{
+    ApiKeyTransport, Client, Delivery, Reconfigure, Session, SessionState, StreamConfig, Workflow,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use serde_json::{Map, Value};
 
-use crate::callbacks::Callbacks;
+use crate::callbacks::{self, Callbacks};
 use crate::cursor::PyCursor;
 use crate::errors::{config_error, session_error};
 use crate::event::{Event, deadline};
@@ -164,8 +166,9 @@ impl PySession {
         }
     }
 
-    /// Sets or removes callbacks: `on_result(Result)`, `on_errors(list, metadata)`, `on_gap(dict)`. They run on
-    /// threads of the session; those that are not named stay as they are.
+    /// Sets or removes callbacks: `on_result(Result)`, `on_errors(list, metadata)`, `on_gap(dict)` and
+    /// `on_stream_error((kind, reason, frame_id, message))`. They run on threads of the session; those that are not named
+    /// stay as they are.
     #[pyo3(signature = (**callbacks))]
     fn set_callbacks(&self, callbacks: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let session = self.session.get()?;
@@ -189,6 +192,11 @@ impl PySession {
                         known.connect_errors(session);
                     }
                 }
+                "on_stream_error" => {
+                    if known.on_stream_error.replace(callback) {
+                        known.connect_stream_error(session);
+                    }
+                }
                 "on_gap" => {
                     if known.on_gap.replace(callback) {
                         known.connect_gap(session);
@@ -207,6 +215,66 @@ impl PySession {
     /// The figures of the session as a JSON object. Cheap, at any time.
     fn stats(&self) -> PyResult<String> {
         Ok(stats::json(&self.session.get()?.stats()).to_string())
+    }
+
+    /// Asks the worker for other outputs while the session runs; None leaves a list as it is. Does not block.
+    #[pyo3(signature = (stream_output=None, data_output=None))]
+    fn reconfigure(
+        &self,
+        py: Python<'_>,
+        stream_output: Option<Vec<String>>,
+        data_output: Option<Vec<String>>,
+    ) -> PyResult<()> {
+        let mut change = Reconfigure::new();
+        if let Some(names) = stream_output {
+            change = change.stream_output(names);
+        }
+        if let Some(names) = data_output {
+            change = change.data_output(names);
+        }
+        let changed = self.session.get()?.reconfigure(change);
+        changed.map_err(|error| session_error(py, &error))
+    }
+
+    /// Asks for nothing more until `resume`. Does not block.
+    fn pause(&self) -> PyResult<()> {
+        self.session.get()?.pause();
+        Ok(())
+    }
+
+    /// Goes on after `pause`. Does not block.
+    fn resume(&self) -> PyResult<()> {
+        self.session.get()?.resume();
+        Ok(())
+    }
+
+    /// Whether the session is paused.
+    #[getter]
+    fn paused(&self) -> PyResult<bool> {
+        Ok(self.session.get()?.is_paused())
+    }
+
+    /// The latest errors that did not end the session, oldest first: (kind, reason, frame id, message).
+    fn errors(&self) -> PyResult<Vec<callbacks::Facts>> {
+        let errors = self.session.get()?.errors();
+        Ok(errors.iter().map(callbacks::facts).collect())
+    }
+
+    /// ("lossless", None), or ("latest", seconds a frame may wait beside a newer one; None without a video track).
+    #[getter]
+    fn delivery(&self) -> PyResult<(&'static str, Option<f64>)> {
+        let delivery = self.session.get()?.delivery();
+        let max_age = match delivery {
+            Delivery::Latest { max_age } => max_age,
+            _ => None,
+        };
+        Ok((delivery.as_str(), max_age.map(|age| age.as_secs_f64())))
+    }
+
+    /// Reports that a handler raised: counted beside handlers that panicked, and among the errors.
+    fn note_handler_error(&self, text: String) -> PyResult<()> {
+        self.session.get()?.note_handler_error(text);
+        Ok(())
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {

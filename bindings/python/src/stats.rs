@@ -22,12 +22,15 @@ pub(crate) fn json(stats: &SessionStats) -> Value {
     json!({
         "frames": {
             "produced": frames.produced,
+            "received": frames.received,
             "delivered": frames.delivered,
             "dropped": dropped,
+            "queued": frames.queued,
             "in_flight": frames.in_flight,
         },
         "results": stats.results,
         "errors": stats.errors,
+        "stream_errors": stats.stream_errors,
         "bad_messages": stats.bad_messages,
         "handler_panics": stats.handler_panics,
         "fps": stats.fps,
