@@ -4,6 +4,7 @@ Not here: the package on top of it, which the other suites of this folder test.
 """
 
 import asyncio
+import contextlib
 import gc
 import json
 import signal
@@ -362,6 +363,19 @@ def test_errors_arrive_as_the_exceptions_of_the_package(worker, tmp_path):
     assert cursor.next(HANG_GUARD) is None, "an error is raised once"
 
 
+@contextlib.contextmanager
+def running(code, *arguments):
+    """A Python program, ended with the block whatever happens in it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def run_python(code, *arguments, timeout=HANG_GUARD):
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=timeout, check=False
@@ -383,16 +397,36 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 session.close()
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, worker.url, json.dumps({"workflow_specification": WORKFLOW})],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "waiting\n"
-    process.send_signal(signal.SIGINT)
-    assert process.stdout.readline() == "interrupted\n"
-    assert process.wait(timeout=HANG_GUARD) == 0
-    process.stdout.close()
+    with running(code, worker.url, json.dumps({"workflow_specification": WORKFLOW})) as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=HANG_GUARD)
+    assert (process.returncode, out, errors) == (0, "interrupted\n", "")
+
+
+def test_ctrl_c_ends_a_send_that_waits_for_room(worker):
+    code = """
+import sys
+import numpy as np
+from framewire import _core
+source, sender = _core.Source.manual()
+session = _core.Session(api_url=sys.argv[1], source=source, stream_output=["image"], realtime_processing=False,
+                        workflow_configuration=sys.argv[2], turn_server='{"iceServers": []}')
+session.start(30.0)
+session.pause()
+try:
+    print("sending", flush=True)
+    while True:
+        sender.send(np.zeros((720, 1280, 3), np.uint8))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+session.close()
+"""
+    with running(code, worker.url, json.dumps({"workflow_specification": WORKFLOW})) as process:
+        assert process.stdout.readline() == "sending\n"
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=HANG_GUARD)
+    assert (process.returncode, out, errors) == (0, "interrupted\n", "")
 
 
 def test_the_command_line_runs_inside_the_interpreter():
@@ -404,19 +438,11 @@ def test_the_command_line_runs_inside_the_interpreter():
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 0), (signal.SIGTERM, 0)])
 def test_signals_end_the_command_line_as_they_end_the_binary(number, status):
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from framewire import _core; sys.exit(_core.main(['framewire', 'serve', '--listen', '127.0.0.1:0']))",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline().startswith("framewire serve listening on ")
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=HANG_GUARD)
+    code = "import sys; from framewire import _core; sys.exit(_core.main(['framewire', 'serve', '--listen', '127.0.0.1:0']))"
+    with running(code) as process:
+        assert process.stdout.readline().startswith("framewire serve listening on ")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=HANG_GUARD)
     assert process.returncode == status
     assert "Traceback" not in errors and "KeyboardInterrupt" not in errors
 

@@ -9,6 +9,18 @@ use pyo3::prelude::*;
 
 use crate::home::Home;
 
+/// Loads NumPy. Done when the module is imported, where an interrupt is an exception like any other: the first use of an
+/// array would load it otherwise, and panic.
+///
+/// # Errors
+/// NumPy is not there, or the import was interrupted.
+pub(crate) fn load_numpy(py: Python<'_>) -> PyResult<()> {
+    py.import("numpy")?;
+    // Reading from an array looks up everything there is to look up.
+    PyArray3::<u8>::zeros(py, [1, 1, 3], false).try_readonly()?;
+    Ok(())
+}
+
 /// Owner of the pixels of an array: when the array goes, they go back to their pool.
 #[pyclass(frozen, name = "_Pixels", module = "framewire._core")]
 struct Pixels {

@@ -64,7 +64,7 @@ impl PyCursor {
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let deadline = deadline(timeout)?;
         let inner = self.inner.get()?;
-        logging::keep_up(py);
+        logging::keep_up(py)?;
         let mut guard = inner.lock()?;
         let stream = &mut *guard;
         let taken = inner
@@ -83,7 +83,7 @@ impl PyCursor {
     /// As `next`, without waiting: NotImplemented when there is nothing yet. `fileno` tells when it is worth calling.
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let inner = self.inner.get()?;
-        logging::keep_up(py);
+        logging::keep_up(py)?;
         let mut guard = inner.lock()?;
         let stream = &mut *guard;
         let polled = py.detach(|| {

@@ -51,6 +51,11 @@ mod _core {
     #[pymodule_export]
     use crate::worker::{PyWorker, wait_for_processors};
 
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::array::load_numpy(module.py())
+    }
+
     /// Version of the package.
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -74,7 +74,7 @@ impl PySession {
         request_overrides: Option<&str>,
         options: Option<&PyOptions>,
     ) -> PyResult<Self> {
-        logging::keep_up(py);
+        logging::keep_up(py)?;
         let mut client = Client::new(api_url).with_api_key_transport(match api_key_transport {
             "legacy" => ApiKeyTransport::Legacy,
             "both" => ApiKeyTransport::Both,
@@ -132,7 +132,7 @@ impl PySession {
         let deadline = deadline(timeout)?;
         let session = self.session.get()?;
         home::enter()?;
-        logging::keep_up(py);
+        logging::keep_up(py)?;
         let mut ready = pin!(session.ready());
         match Event::new()?.wait_for(py, deadline, |context| ready.as_mut().poll(context))? {
             None => Ok(false),

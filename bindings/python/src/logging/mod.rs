@@ -5,6 +5,7 @@ mod queue;
 mod subscriber;
 mod thread;
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::home;
@@ -24,13 +25,20 @@ pub(crate) fn start_logging(py: Python<'_>, refresh: bool) -> PyResult<()> {
 
 /// Hands every event that is still queued to `logging` before it returns. For the end of a program and for tests.
 #[pyfunction]
-pub(crate) fn flush_logs(py: Python<'_>) {
-    if !home::is_orphan() {
-        thread::flush(py);
+pub(crate) fn flush_logs(py: Python<'_>) -> PyResult<()> {
+    if home::is_orphan() {
+        return Ok(());
     }
+    thread::flush(py)
 }
 
-/// Takes over the level of the logger, when it is time. Never fails: without it the level stays as it is.
-pub(crate) fn keep_up(py: Python<'_>) {
-    let _ = start_logging(py, false);
+/// Takes over the level of the logger, when it is time. Without it the level stays as it is.
+///
+/// # Errors
+/// Only what no program should overlook, such as `KeyboardInterrupt`.
+pub(crate) fn keep_up(py: Python<'_>) -> PyResult<()> {
+    match start_logging(py, false) {
+        Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -4,6 +4,7 @@
 use std::sync::Once;
 use std::time::{Duration, UNIX_EPOCH};
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::home;
@@ -23,9 +24,7 @@ pub(crate) fn submit(record: Record) {
         // In a fork of this process there is no such thread any more; `home` has to know.
         let _ = home::enter();
         // Without the thread, records wait for `flush_logs` and then for room.
-        let _ = std::thread::Builder::new()
-            .name(NAME.into())
-            .spawn(run);
+        let _ = std::thread::Builder::new().name(NAME.into()).spawn(run);
     });
     QUEUE.push(record);
 }
@@ -33,7 +32,12 @@ pub(crate) fn submit(record: Record) {
 fn run() {
     loop {
         QUEUE.wait();
-        if Python::try_attach(hand_over).is_none() {
+        let told = Python::try_attach(|py| {
+            if let Err(error) = hand_over(py) {
+                error.write_unraisable(py, None);
+            }
+        });
+        if told.is_none() {
             // The interpreter is going or gone; there is nobody to tell.
             return;
         }
@@ -41,33 +45,44 @@ fn run() {
 }
 
 /// Passes on what is queued, after what the thread is passing on at this moment.
-pub(crate) fn flush(py: Python<'_>) {
+///
+/// # Errors
+/// See [`hand_over`].
+pub(crate) fn flush(py: Python<'_>) -> PyResult<()> {
     // A handler that flushes would wait for itself.
     if std::thread::current().name() != Some(NAME) {
         py.detach(|| QUEUE.wait_idle(FLUSH_LIMIT));
     }
-    hand_over(py);
+    hand_over(py)
 }
 
-fn hand_over(py: Python<'_>) {
+/// # Errors
+/// What no program should overlook, such as `KeyboardInterrupt`; everything is passed on all the same.
+fn hand_over(py: Python<'_>) -> PyResult<()> {
     let (records, dropped) = QUEUE.take();
     let _done = Done;
+    let mut result = Ok(());
+    let mut contain = |outcome: PyResult<()>| match outcome {
+        Ok(()) => {}
+        // A handler or filter of the program raised.
+        Err(error) if error.is_instance_of::<PyException>(py) => error.write_unraisable(py, None),
+        Err(error) => result = Err(error),
+    };
     for record in records {
-        if let Err(error) = log(py, &record) {
-            // A handler or filter of the program raised.
-            error.write_unraisable(py, None);
-        }
+        contain(log(py, &record));
     }
     if dropped > 0 {
-        let text = format!("{dropped} events were not logged: Python was busy for too long");
-        let told = py
-            .import("logging")
-            .and_then(|logging| logging.call_method1("getLogger", ("framewire",)))
-            .and_then(|logger| logger.call_method1("warning", (text,)));
-        if let Err(error) = told {
-            error.write_unraisable(py, None);
-        }
+        contain(log_drops(py, dropped));
     }
+    result
+}
+
+fn log_drops(py: Python<'_>, dropped: u64) -> PyResult<()> {
+    let text = format!("{dropped} events were not logged: Python was busy for too long");
+    py.import("logging")?
+        .call_method1("getLogger", ("framewire",))?
+        .call_method1("warning", (text,))?;
+    Ok(())
 }
 
 /// Says so however the handing over ends.

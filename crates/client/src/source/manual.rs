@@ -2,6 +2,7 @@
 //! Not here: what becomes of them; the slot between senders and encoder is the session's.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use framewire_media::{Frame, FrameError, FramePool};
 
@@ -80,12 +81,19 @@ impl FrameSender {
     /// # Errors
     /// The session has not started, the input was ended, or the session is over.
     pub fn send(&self, frame: Frame) -> Result<(), SendFrameError> {
-        match self.slot.put(frame, None) {
-            Put::Stored => Ok(()),
-            Put::NotStarted => Err(SendFrameError::NotStarted),
-            Put::Ended => Err(SendFrameError::Ended),
-            Put::Closed => Err(SendFrameError::Closed),
-        }
+        outcome(self.slot.put(frame, None))
+    }
+
+    /// As [`send`](Self::send), but blocks for at most `limit`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`SendFrameError::NoRoom`] when the worker had no room until then; the frame was not
+    /// taken.
+    pub fn send_within(&self, frame: Frame, limit: Duration) -> Result<(), SendFrameError> {
+        outcome(
+            self.slot
+                .put_until(frame, None, Instant::now().checked_add(limit)),
+        )
     }
 
     /// Sends a picture given as packed BGR rows, 8 bits each. Costs one copy, and is otherwise as [`send`](Self::send).
@@ -112,6 +120,16 @@ impl FrameSender {
     }
 }
 
+fn outcome(put: Put) -> Result<(), SendFrameError> {
+    match put {
+        Put::Stored => Ok(()),
+        Put::NotStarted => Err(SendFrameError::NotStarted),
+        Put::Ended => Err(SendFrameError::Ended),
+        Put::Closed => Err(SendFrameError::Closed),
+        Put::Full => Err(SendFrameError::NoRoom),
+    }
+}
+
 /// Wide enough for any two sides.
 fn packed_bytes(width: u32, height: u32) -> u128 {
     u128::from(width) * u128::from(height) * 3
@@ -130,6 +148,9 @@ pub enum SendFrameError {
     /// The session is over.
     #[error("the session is over; no more frames can be sent")]
     Closed,
+    /// The worker had no room for it in time.
+    #[error("the worker had no room for another frame in time")]
+    NoRoom,
     /// Size and bytes do not fit.
     #[error("a BGR picture of {width}x{height} has {} bytes, not {bytes}", packed_bytes(*.width, *.height))]
     WrongShape {

@@ -27,6 +27,8 @@ pub(crate) enum Put {
     Ended,
     /// Not taken: the session is over.
     Closed,
+    /// Not taken: there was no room until the deadline.
+    Full,
 }
 
 /// Outcome of a take.
@@ -108,6 +110,16 @@ impl FrameSlot {
 
     /// Offers a frame. Without a capture time it counts as captured now. Blocks in a lossless slot while that is full.
     pub(crate) fn put(&self, frame: Frame, at: Option<Instant>) -> Put {
+        self.put_until(frame, at, None)
+    }
+
+    /// As [`put`](Self::put), but blocks until the deadline at most.
+    pub(crate) fn put_until(
+        &self,
+        frame: Frame,
+        at: Option<Instant>,
+        deadline: Option<Instant>,
+    ) -> Put {
         let mut state = self.lock();
         loop {
             match state.phase {
@@ -120,7 +132,17 @@ impl FrameSlot {
                     return Put::Stored;
                 }
                 Phase::Open if state.lossless && state.items.len() >= LOSSLESS_CAPACITY => {
-                    state = self.wait(state);
+                    state = match deadline {
+                        None => self.wait(state),
+                        Some(deadline) => {
+                            let left = deadline.saturating_duration_since(Instant::now());
+                            if left.is_zero() {
+                                return Put::Full;
+                            }
+                            let waited = self.changed.wait_timeout(state, left);
+                            waited.unwrap_or_else(PoisonError::into_inner).0
+                        }
+                    };
                 }
                 Phase::Open => break,
             }
@@ -286,6 +308,20 @@ mod tests {
             Taken::Frame(captured) => Some(captured.frame.width()),
             _ => None,
         }
+    }
+
+    #[test]
+    fn a_producer_with_a_deadline_gives_up_while_there_is_no_room() {
+        let slot = FrameSlot::default();
+        slot.open(true);
+        for n in 0..2 {
+            assert_eq!(slot.put(frame(n), None), Put::Stored);
+        }
+        let now = Instant::now();
+        assert_eq!(slot.put_until(frame(2), None, Some(now)), Put::Full);
+        assert!(matches!(slot.take(), Taken::Frame(_)));
+        assert_eq!(slot.put_until(frame(2), None, Some(now)), Put::Stored);
+        assert_eq!(slot.counts().captured, 3);
     }
 
     #[test]
