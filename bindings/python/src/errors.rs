@@ -58,6 +58,10 @@ fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'
     Ok(match error {
         SessionError::Closed => "closed",
         SessionError::NotStarted => "not_started",
+        SessionError::NotPossible { reason } => {
+            fields.set_item("reason", reason)?;
+            "not_possible"
+        }
         SessionError::Source(source) => source_kind(source, fields)?,
         SessionError::Local { reason, .. } => {
             fields.set_item("reason", reason)?;
@@ -113,6 +117,10 @@ fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'
         SessionError::Transport { reason, .. } => {
             fields.set_item("reason", reason)?;
             "transport"
+        }
+        SessionError::UploadMismatch { path } => {
+            fields.set_item("path", path.to_string_lossy())?;
+            "upload_mismatch"
         }
         _ => "other",
     })

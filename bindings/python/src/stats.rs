@@ -50,6 +50,7 @@ pub(crate) fn json(stats: &SessionStats) -> Value {
             "bytes": stats.upload.bytes,
             "resumed_bytes": stats.upload.resumed_bytes,
             "total_bytes": stats.upload.total_bytes,
+            "resumed_bytes": stats.upload.resumed_bytes,
             "elapsed": stats.upload.elapsed.as_secs_f64(),
             "complete": stats.upload.complete,
             "verified": stats.upload.verified,

@@ -60,7 +60,7 @@ impl PyWorker {
         insecure: bool,
     ) -> PyResult<Self> {
         home::enter()?;
-        logging::keep_up(py);
+        logging::keep_up(py)?;
         let bad = |error: &dyn Error| PyValueError::new_err(chain(error));
         let mut config = WorkerConfig::default();
         config.env = WorkerEnv::from_process().map_err(|error| bad(&error))?;
