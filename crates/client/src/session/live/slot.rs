@@ -314,13 +314,13 @@ mod tests {
     fn a_producer_with_a_deadline_gives_up_while_there_is_no_room() {
         let slot = FrameSlot::default();
         slot.open(true);
-        for n in 0..2 {
+        for n in 1..3 {
             assert_eq!(slot.put(frame(n), None), Put::Stored);
         }
         let now = Instant::now();
-        assert_eq!(slot.put_until(frame(2), None, Some(now)), Put::Full);
+        assert_eq!(slot.put_until(frame(3), None, Some(now)), Put::Full);
         assert!(matches!(slot.take(), Taken::Frame(_)));
-        assert_eq!(slot.put_until(frame(2), None, Some(now)), Put::Stored);
+        assert_eq!(slot.put_until(frame(3), None, Some(now)), Put::Stored);
         assert_eq!(slot.counts().captured, 3);
     }
 
