@@ -1,11 +1,10 @@
 //! The framings of the data channels for Python programs that handle channels themselves.
-//! Not here: the framings, which are the protocol crate's.
+//! Not here: the framings, which are the Rust client's.
 
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use framewire_protocol::chunk::ChunkReassembler;
-use framewire_protocol::upload;
+use framewire::datachannel::{self, ChunkReassembler};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -30,13 +29,13 @@ impl PyChunkReassembler {
         &self,
         py: Python<'py>,
         message: &[u8],
-    ) -> PyResult<(Option<Bound<'py, PyBytes>>, Option<u32>)> {
+    ) -> PyResult<(Option<Bound<'py, PyBytes>>, Option<u64>)> {
         let message = Bytes::copy_from_slice(message);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let added = inner.add_chunk(message);
         drop(inner);
         match added {
-            Ok(Some((body, frame))) => Ok((Some(PyBytes::new(py, &body)), Some(frame))),
+            Ok(Some((body, frame))) => Ok((Some(PyBytes::new(py, &body)), Some(frame.0))),
             Ok(None) => Ok((None, None)),
             Err(error) => Err(PyValueError::new_err(error.to_string())),
         }
@@ -51,7 +50,7 @@ pub(crate) fn create_video_upload_chunk<'py>(
     total_chunks: u32,
     data: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
-    upload::create_video_upload_chunk(chunk_index, total_chunks, data)
+    datachannel::create_video_upload_chunk(chunk_index, total_chunks, data)
         .map(|message| PyBytes::new(py, &message))
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }

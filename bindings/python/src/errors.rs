@@ -120,10 +120,6 @@ fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'
         }
         // Still the broken link; that it was tried to be mended is in the message.
         SessionError::Unrecovered { cause, .. } => session_kind(cause, fields)?,
-        SessionError::UploadMismatch { path } => {
-            fields.set_item("path", path.to_string_lossy())?;
-            "upload_mismatch"
-        }
         _ => "other",
     })
 }

@@ -66,7 +66,11 @@ impl PySource {
                 progress(&callback, (done, Some(total)));
             });
         }
-        drop(on_download_progress);
+        if let Some(callback) = on_download_progress {
+            source = source.on_download_progress(move |done, total| {
+                progress(&callback, (done, total));
+            });
+        }
         Self::new(source)
     }
 
