@@ -1,13 +1,13 @@
-//! The body of the request that starts a session, field by field as the original SDK sends it.
-//! Not here: sending it. What was really asked for is kept beside it, because later rules depend on that.
+//! What a session is before it connects: what it asks for and how its pictures travel, from which the request is written.
+//! Not here: sending it. What was really asked for is kept, because later rules depend on that.
 
+mod body;
 mod fields;
 mod selection;
 
 use framewire_protocol::TaskType;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::client::ApiKeyTransport;
 use crate::config::StreamConfig;
 use crate::error::ConfigError;
 use crate::ice::IceConfig;
@@ -103,53 +103,6 @@ impl Plan {
             overrides,
         })
     }
-
-    /// The body, with key order of the original. `found_fps`: what the source itself says about its rate.
-    pub(crate) fn body(
-        &self,
-        selection: &Selection,
-        key: Option<&str>,
-        transport: ApiKeyTransport,
-        ice: Option<&IceConfig>,
-        offer_sdp: &str,
-        found_fps: Option<f64>,
-    ) -> Value {
-        let mut body = Map::new();
-        if transport != ApiKeyTransport::Header {
-            body.insert("api_key".into(), key.into());
-        }
-        let mut rest = self.fields.clone();
-        if let Some(workflow) = rest.shift_remove("workflow_configuration") {
-            body.insert("workflow_configuration".into(), workflow);
-        }
-        body.insert(
-            "webrtc_offer".into(),
-            json!({"type": "offer", "sdp": offer_sdp}),
-        );
-        body.insert("webrtc_realtime_processing".into(), self.realtime.into());
-        // Without a track for them, none are asked for as a stream; left out, the worker chooses.
-        let streamed: &[String] = if self.media.receives {
-            &selection.picture_names
-        } else {
-            &[]
-        };
-        if !selection.auto {
-            body.insert("stream_output".into(), streamed.into());
-        }
-        body.insert("data_output".into(), selection.data_output.clone().into());
-        if let Some(ice) = ice {
-            body.insert("webrtc_config".into(), ice.to_request());
-        }
-        body.extend(rest);
-        if let Some(fps) = found_fps.filter(|fps| fps.is_finite() && *fps > 0.0) {
-            body.insert("declared_fps".into(), fps.into());
-        }
-        body.extend(self.source_fields.clone());
-        body.extend(self.overrides.clone());
-        // Originals ignore the key.
-        body.insert("framewire".into(), offered_agreement().to_value());
-        Value::Object(body)
-    }
 }
 
 /// Whether these fields replace the outputs of the video track by none.
@@ -161,9 +114,11 @@ fn asks_for_no_stream(overrides: &Map<String, Value>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::ApiKeyTransport;
     use crate::source::{
         LocalStreamSource, ManualSource, MjpegSource, RtspSource, VideoFileSource, WebcamSource,
     };
+    use serde_json::json;
 
     fn flow() -> Workflow {
         Workflow::inline(json!({

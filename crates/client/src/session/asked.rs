@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use framewire_protocol::message::outputs_text;
 
 use crate::error::SessionError;
-use crate::request::{Rules, Selection};
+use crate::request::{Plan, Rules, Selection};
 use crate::session::Session;
 use crate::session::shared::{Shared, Start, lock};
 
@@ -150,6 +150,33 @@ impl Shared {
         }
         self.ask(|| self.asked.change(&plan.rules, change));
         Ok(())
+    }
+
+    /// Changes what is asked for, here and at the worker.
+    fn ask(&self, change: impl FnOnce() -> Arc<Selection>) {
+        let mut control = lock(&self.control);
+        let names = frame_outputs(&self.plan, &change());
+        control.machine.set_frame_outputs(names);
+        self.tell_asked();
+    }
+
+    /// Tells the worker what it has not been told, if it can be told. Under the lock of the machine, so that the texts of
+    /// several threads leave in order.
+    pub(super) fn tell_asked(&self) {
+        if lock(&self.results_channel).is_some()
+            && let Some(text) = self.asked.take_text()
+        {
+            self.send_text(&text);
+        }
+    }
+}
+
+/// Where pictures inside results are looked for; nowhere when they come on a track.
+pub(super) fn frame_outputs(plan: &Plan, selection: &Selection) -> Vec<String> {
+    if plan.rules.in_results {
+        selection.candidates()
+    } else {
+        Vec::new()
     }
 }
 

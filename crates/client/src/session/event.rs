@@ -1,12 +1,42 @@
-//! One result as its handlers see it.
-//! It parses and copies nothing that is not asked for.
+//! Frames and results as their handlers see them.
+//! Nothing is parsed or copied that is not asked for.
 
+use std::time::Instant;
+
+use framewire_media::Frame;
+use framewire_protocol::FrameId;
 use framewire_protocol::message::VideoMetadata;
+use framewire_protocol::pairing::Match;
 
-use crate::json::Outputs;
+use crate::json::{Json, Outputs};
 use crate::request::Selection;
 use crate::session::decode::is_picture;
 use crate::session::shared::Shared;
+
+/// A frame for its consumer. Cloning is cheap; pixels are shared.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FrameEvent {
+    /// The picture, BGR.
+    pub frame: Frame,
+    /// What the worker says about it; none when its message had none that could be read.
+    pub metadata: Option<VideoMetadata>,
+    /// Model mode: the predictions of this frame, exactly as received.
+    pub data: Option<Json>,
+    /// How surely metadata and predictions belong to this picture. Frames that came inside a result are
+    /// [`Match::Exact`].
+    pub pairing: Match,
+    /// When the picture was captured, if that was on this side: `captured.elapsed()` is its age. Against an original worker
+    /// it is an estimate.
+    pub captured: Option<Instant>,
+}
+
+impl FrameEvent {
+    /// The frame's id, if the worker gave one.
+    pub fn frame_id(&self) -> Option<FrameId> {
+        self.metadata.as_ref().map(|metadata| metadata.frame_id)
+    }
+}
 
 /// One result of the worker, for [`Session::on_result`](crate::Session::on_result).
 #[derive(Debug)]

@@ -42,10 +42,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use framewire_media::Frame;
-use framewire_protocol::FrameId;
 use framewire_protocol::message::VideoMetadata;
-use framewire_protocol::pairing::Match;
 
 use crate::client::ApiKeyTransport;
 use crate::error::{SessionError, Step, WaitError};
@@ -65,7 +62,7 @@ pub use asked::Reconfigure;
 pub(crate) use changed::Changed;
 pub use delivery::Delivery;
 pub use errors::{StreamError, StreamErrorKind};
-pub use event::ResultEvent;
+pub use event::{FrameEvent, ResultEvent};
 pub use frames::Frames;
 pub(crate) use live::{FrameSlot, Put};
 pub use observer::Observer;
@@ -124,31 +121,6 @@ pub struct Ended {
     pub kind: EndKind,
     /// The worker's reason, when it gave one.
     pub termination_reason: Option<String>,
-}
-
-/// A frame for its consumer. Cloning is cheap; pixels are shared.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct FrameEvent {
-    /// The picture, BGR.
-    pub frame: Frame,
-    /// What the worker says about it; none when its message had none that could be read.
-    pub metadata: Option<VideoMetadata>,
-    /// Model mode: the predictions of this frame, exactly as received.
-    pub data: Option<Json>,
-    /// How surely metadata and predictions belong to this picture. Frames that came inside a result are
-    /// [`Match::Exact`].
-    pub pairing: Match,
-    /// When the picture was captured, if that was on this side: `captured.elapsed()` is its age. Against an original worker
-    /// it is an estimate.
-    pub captured: Option<Instant>,
-}
-
-impl FrameEvent {
-    /// The frame's id, if the worker gave one.
-    pub fn frame_id(&self) -> Option<FrameId> {
-        self.metadata.as_ref().map(|metadata| metadata.frame_id)
-    }
 }
 
 /// A stream to a worker. Made by [`Client::stream`](crate::Client::stream); connects on first use of [`run`](Self::run),

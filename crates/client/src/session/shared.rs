@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 
 use crate::error::SessionError;
 use crate::options::ClientOptions;
-use crate::request::{Plan, Selection};
+use crate::request::Plan;
 use crate::session::Ended;
-use crate::session::asked::Asked;
+use crate::session::asked::{Asked, frame_outputs};
 use crate::session::changed::Changed;
 use crate::session::connect::Launch;
 use crate::session::decode::Job;
@@ -75,8 +75,8 @@ pub(super) struct State {
 
 /// The protocol machine and what it asks the session thread to do.
 #[derive(Debug)]
-struct Control {
-    machine: machine::Session,
+pub(super) struct Control {
+    pub(super) machine: machine::Session,
     agenda: VecDeque<Output>,
     /// The typed reason of the first failure.
     failure: Option<SessionError>,
@@ -95,10 +95,10 @@ pub(crate) struct Shared {
     pub(super) launch: Mutex<Option<Launch>>,
     /// Wakes whoever waits for something in `state`.
     pub(super) changed: Changed,
-    control: Mutex<Control>,
+    pub(super) control: Mutex<Control>,
     /// Wakes the session thread.
     pub(crate) attention: Notify,
-    results_channel: Mutex<Option<DataChannel>>,
+    pub(super) results_channel: Mutex<Option<DataChannel>>,
     /// STUN and TURN servers that failed and why.
     pub(super) unhelpful_servers: Mutex<Option<String>>,
     pub(super) legs: Mutex<Legs>,
@@ -286,24 +286,6 @@ impl Shared {
         self.tell_asked();
     }
 
-    /// Changes what is asked for, here and at the worker.
-    pub(super) fn ask(&self, change: impl FnOnce() -> Arc<Selection>) {
-        let mut control = lock(&self.control);
-        let names = frame_outputs(&self.plan, &change());
-        control.machine.set_frame_outputs(names);
-        self.tell_asked();
-    }
-
-    /// Tells the worker what it has not been told, if it can be told. Under the lock of the machine, so that the texts of
-    /// several threads leave in order.
-    fn tell_asked(&self) {
-        if lock(&self.results_channel).is_some()
-            && let Some(text) = self.asked.take_text()
-        {
-            self.send_text(&text);
-        }
-    }
-
     /// A new connection begins: a machine that knows nothing of the one before but the totals.
     pub(super) fn renew_control(&self) {
         let mut control = lock(&self.control);
@@ -405,15 +387,6 @@ impl Shared {
                 )
             }
         }
-    }
-}
-
-/// Where pictures inside results are looked for; nowhere when they come on a track.
-fn frame_outputs(plan: &Plan, selection: &Selection) -> Vec<String> {
-    if plan.rules.in_results {
-        selection.candidates()
-    } else {
-        Vec::new()
     }
 }
 
