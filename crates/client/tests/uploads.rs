@@ -9,7 +9,8 @@ use std::time::Duration;
 use framewire::{ClientOptions, Session, SessionError, Step, UploadId, VideoFileSource};
 use framewire_protocol::upload::UploadReply;
 use sha2::{Digest, Sha256};
-use support::{FakeWorker, Reply, Worker, clip, config, options, scratch};
+use support::gaps::recovering;
+use support::{FakeWorker, Reply, Worker, clip, config, long_file, options, scratch};
 
 /// Small enough for many of them.
 const CHUNK: usize = 40;
@@ -194,4 +195,40 @@ fn closing_while_the_worker_verifies_ends_at_once() {
     session.start().unwrap();
     told.recv().unwrap();
     session.close();
+}
+
+#[test]
+fn a_session_whose_link_breaks_in_mid_upload_goes_on_where_it_stopped() {
+    let path = long_file("cut.mp4", 30 << 20);
+    let content = std::fs::read(&path).unwrap();
+    let whole: [u8; 32] = Sha256::digest(&content).into();
+    let (tell, told) = channel();
+    let fake = FakeWorker::sequence([
+        Reply::Uploads(Box::new(move |mut worker: Worker| {
+            let id = worker.announced(&[]);
+            worker.until("some of the file", |worker| worker.chunks.len() > 100);
+            tell.send((id, worker.chunks.len() as u32)).unwrap();
+            worker.hang_up();
+        })),
+        Reply::Uploads(Box::new(move |mut worker: Worker| {
+            let (id, there) = told.recv().unwrap();
+            assert_eq!(worker.announced(&[(0, there)]), id, "the same upload");
+            assert_eq!(worker.named_hash(), whole);
+            let total = content.len().div_ceil(49_152) as u32;
+            worker.until("the rest", |worker| {
+                worker.chunks.len() as u32 == total - there
+            });
+            assert_eq!(indices(&worker), (there..total).collect::<Vec<_>>());
+            worker.send_text(&verdict(id, true));
+            worker.send_frame(1);
+            worker.complete(1);
+            worker.linger();
+        })),
+    ]);
+    let source = VideoFileSource::new(path.to_str().unwrap());
+    let session = fake.session_with(source, config(), recovering());
+    session.run().unwrap();
+    let upload = session.stats().upload;
+    assert!(upload.verified && upload.resumed_bytes > 100 * 49_152);
+    assert_eq!(upload.bytes + upload.resumed_bytes, upload.total_bytes);
 }
