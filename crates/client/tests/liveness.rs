@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use framewire::{Client, SessionError, Step, VideoFileSource, Workflow};
 use framewire_transport::{Endpoint, EndpointConfig, PeerConfig};
 use serde_json::{Value, json};
+use support::gaps::{gaps_of, recovering};
 use support::{GUARD, Worker, clip, config, options, read_request, respond};
 
 /// A UDP path between client and worker that can be cut without either noticing.
@@ -83,6 +84,35 @@ fn through(sdp: &str, address: SocketAddr) -> String {
     lines.join("\r\n") + "\r\n"
 }
 
+/// Answers the next session request, with every packet over the relay if there is one.
+fn accept(listener: &TcpListener, relay: Option<&Relay>) -> Worker {
+    loop {
+        let (mut stream, _) = listener.accept().unwrap();
+        let Some((head, body)) = read_request(&stream) else {
+            continue;
+        };
+        if head.starts_with("GET ") {
+            respond(&mut stream, 200, "{}");
+            continue;
+        }
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let mut offer = body["webrtc_offer"]["sdp"].as_str().unwrap().to_owned();
+        let endpoint = Endpoint::bind(EndpointConfig::default()).unwrap();
+        if let Some(relay) = relay {
+            let port = endpoint.local_port();
+            *relay.worker.lock().unwrap() = Some(SocketAddr::new([127, 0, 0, 1].into(), port));
+            offer = through(&offer, relay.to_worker);
+        }
+        let (peer, mut answer) = endpoint.answer(&offer, PeerConfig::default()).unwrap();
+        if let Some(relay) = relay {
+            answer = through(&answer, relay.to_client);
+        }
+        let answer = json!({"type": "answer", "sdp": answer});
+        respond(&mut stream, 200, &answer.to_string());
+        return Worker::new(endpoint, peer);
+    }
+}
+
 #[test]
 fn a_worker_whose_port_refuses_is_gone_within_five_seconds_of_the_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -91,30 +121,7 @@ fn a_worker_whose_port_refuses_is_gone_within_five_seconds_of_the_cause() {
     let (over, wait_over) = channel::<()>();
     let script = std::thread::spawn(move || {
         let relay = Relay::new();
-        let mut worker = loop {
-            let (mut stream, _) = listener.accept().unwrap();
-            let Some((head, body)) = read_request(&stream) else {
-                continue;
-            };
-            if head.starts_with("GET ") {
-                respond(&mut stream, 200, "{}");
-                continue;
-            }
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            let offer = through(
-                body["webrtc_offer"]["sdp"].as_str().unwrap(),
-                relay.to_worker,
-            );
-            let endpoint = Endpoint::bind(EndpointConfig::default()).unwrap();
-            *relay.worker.lock().unwrap() = Some(SocketAddr::new(
-                [127, 0, 0, 1].into(),
-                endpoint.local_port(),
-            ));
-            let (peer, answer) = endpoint.answer(&offer, PeerConfig::default()).unwrap();
-            let answer = json!({"type": "answer", "sdp": through(&answer, relay.to_client)});
-            respond(&mut stream, 200, &answer.to_string());
-            break Worker::new(endpoint, peer);
-        };
+        let mut worker = accept(&listener, Some(&relay));
         worker.receive_file();
         worker.send_frame(1);
         worker.wait_ack(1);
@@ -142,4 +149,51 @@ fn a_worker_whose_port_refuses_is_gone_within_five_seconds_of_the_cause() {
     assert!(took < Duration::from_secs(5), "noticed after {took:?}");
     over.send(()).unwrap();
     script.join().unwrap();
+}
+
+/// Nothing refuses and nobody says goodbye: packets just stop.
+#[test]
+fn a_link_that_falls_silent_is_given_up_and_replaced_when_asked_for() {
+    const LOST_AFTER: Duration = Duration::from_secs(4);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let script = std::thread::spawn(move || {
+        let relay = Relay::new();
+        let mut lost = accept(&listener, Some(&relay));
+        lost.receive_file();
+        (1..=5).for_each(|n| lost.send_frame(n));
+        lost.wait_ack(5);
+        relay.cut.store(true, Ordering::Relaxed);
+        let mut worker = accept(&listener, None);
+        worker.receive_file();
+        (1..=10).for_each(|n| worker.send_frame(n));
+        worker.complete(10);
+        worker.linger();
+    });
+    let source = VideoFileSource::new(clip().to_str().unwrap());
+    let mut options = recovering();
+    options.lost_after = LOST_AFTER;
+    let client = Client::new(&url).with_options(options);
+    let session = client
+        .stream(source, Workflow::inline(json!({})), config())
+        .unwrap();
+    let gaps = gaps_of(&session);
+    let ids: Vec<_> = session
+        .frames()
+        .map(|event| event.unwrap().frame_id().unwrap().0)
+        .collect();
+    assert_eq!(ids, (1..=10).collect::<Vec<_>>());
+    session.close();
+    script.join().unwrap();
+    let gap = gaps.recv().unwrap();
+    assert!(
+        matches!(gap.cause, SessionError::Lost { .. }),
+        "{:?}",
+        gap.cause
+    );
+    assert!(
+        gap.outage >= LOST_AFTER,
+        "the silence before counts: {:?}",
+        gap.outage
+    );
 }

@@ -300,11 +300,13 @@ impl Shared {
 
     /// The session is over, whatever the machine of the last connection says. Only the first reason counts.
     pub(super) fn settle(&self, error: SessionError) {
-        let mut control = lock(&self.control);
+        // Whoever closed does not care what else went wrong meanwhile.
         let fate = match error {
             SessionError::Closed => closed_result(None),
+            _ if self.is_closed() => closed_result(None),
             error => Err(error),
         };
+        let mut control = lock(&self.control);
         control.fate.get_or_insert(fate);
         control.machine.handle(Instant::now(), Input::Close);
         self.follow(&mut control);
