@@ -270,3 +270,31 @@ fn a_worker_that_died_and_came_back_goes_on() {
     assert!(gap.outage < GUARD);
     drop(over);
 }
+
+/// Before, at and after the cut, and while the second connection delivers.
+#[test]
+fn closing_after_any_number_of_frames_leaves_nothing_unaccounted() {
+    for frames in 0..=10 {
+        let worker = FakeWorker::sequence([broken(), whole()]);
+        let session = session_of(&worker);
+        let closer = session.closer();
+        let mut left = frames;
+        session.on_frame(move |_| {
+            left -= 1;
+            if left == 0 {
+                closer.close();
+            }
+        });
+        let ended = if frames == 0 {
+            session.start().unwrap();
+            session.close();
+            EndKind::Closed
+        } else {
+            session.run().unwrap().kind
+        };
+        assert_eq!(ended, EndKind::Closed, "after {frames} frames");
+        let stats = session.stats();
+        assert_balanced(&stats);
+        assert_eq!(stats.frames.delivered, frames);
+    }
+}

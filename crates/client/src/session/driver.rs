@@ -1,4 +1,4 @@
-//! The session thread: tells the protocol machine what the network says and does what the machine asks for.
+//! One connection: tells the protocol machine what the network says and does what the machine asks for.
 //! Not here: anything slow. Pictures are decoded and handlers called elsewhere; when they lag, this stops reading.
 
 use std::future::Future;
@@ -12,13 +12,13 @@ use framewire_transport::{ChannelId, CloseReason, DataChannel, Peer, PeerEvent};
 
 use crate::error::{SessionError, Step};
 use crate::http::Signalling;
-use crate::session::connect::{Connected, Launch, RESULTS, Ready, UPLOAD, connect, ready};
+use crate::session::connect::{Connected, RESULTS, UPLOAD};
 use crate::session::errors::StreamErrorKind;
 use crate::session::intake::Intake;
 use crate::session::legs::out_of_time;
-use crate::session::recover::recover;
 use crate::session::restart::{Outcome, Restarts};
 use crate::session::shared::{Shared, lock};
+use crate::session::thread::sleep_until;
 use crate::session::upload::{self, Upload, UploadLink};
 use crate::session::upload_words::{Hearing, hearing};
 use crate::session::verdict::{PeerVerdict, peer_verdict, step_of};
@@ -30,101 +30,8 @@ const STALL_SILENCE: Duration = Duration::from_secs(3);
 /// Longest wait for the closing of the connection to leave.
 const CLOSE_WAIT: Duration = Duration::from_millis(500);
 
-/// Body of the session thread.
-pub(crate) fn run(shared: &Arc<Shared>, launch: Launch) {
-    let _net = Net(shared);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return shared.fail(SessionError::Local {
-                step: Step::Source,
-                reason: error.to_string(),
-            });
-        }
-    };
-    runtime.block_on(session(shared, launch));
-    // Name lookups and gathering that were given up may still block for a moment.
-    runtime.shutdown_background();
-}
-
-/// However the thread ends, nobody is left waiting.
-struct Net<'a>(&'a Arc<Shared>);
-
-impl Drop for Net<'_> {
-    fn drop(&mut self) {
-        let broken = || SessionError::Local {
-            step: Step::Streaming,
-            reason: "the session thread failed inside; please report this".into(),
-        };
-        if !self.0.has_ended() {
-            self.0.fail(broken());
-        }
-        self.0.live.stop();
-        self.0.live.inbox().end();
-        self.0.started(self.0.outcome());
-        self.0.pipeline.end();
-    }
-}
-
-async fn session(shared: &Arc<Shared>, launch: Launch) {
-    let (ready, mut connected) = match guarded(shared, first(shared, launch)).await {
-        Ok(first) => first,
-        Err(error) => return shared.fail(error),
-    };
-    shared.started(Ok(()));
-    loop {
-        #[cfg(feature = "ffmpeg")]
-        shared.start_receiving();
-        Driver::new(shared, connected).run().await;
-        match recover(shared, &ready).await {
-            Some(next) => connected = next,
-            None => return,
-        }
-    }
-}
-
-async fn first(shared: &Arc<Shared>, launch: Launch) -> Result<(Ready, Connected), SessionError> {
-    let ready = ready(shared, launch).await?;
-    let connected = connect(shared, &ready).await?;
-    Ok((ready, connected))
-}
-
-/// Runs a step of the start; closing and deadlines of the machine interrupt it.
-pub(super) async fn guarded<T>(
-    shared: &Arc<Shared>,
-    work: impl Future<Output = Result<T, SessionError>>,
-) -> Result<T, SessionError> {
-    tokio::pin!(work);
-    loop {
-        while let Some(output) = shared.take_agenda() {
-            if output == Output::Release {
-                return Err(shared.outcome().err().unwrap_or(SessionError::Closed));
-            }
-        }
-        let wake = shared.promise_wake();
-        tokio::select! {
-            biased;
-            result = &mut work => return result,
-            () = shared.attention.notified() => {}
-            () = sleep_until(wake) => shared.input(Input::Tick),
-        }
-    }
-}
-
-impl Shared {
-    /// What the start came to, judged by the machine.
-    fn outcome(&self) -> Result<(), SessionError> {
-        match self.verdict() {
-            Err(error) => Err(error),
-            Ok(_) => Err(SessionError::Closed),
-        }
-    }
-}
-
-struct Driver<'a> {
+/// See the module.
+pub(super) struct Driver<'a> {
     shared: &'a Arc<Shared>,
     peer: Option<Peer>,
     signalling: Signalling,
@@ -156,7 +63,7 @@ enum Woken {
 }
 
 impl<'a> Driver<'a> {
-    fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared>, connected: Connected) -> Self {
         Driver {
             shared,
             peer: Some(connected.peer),
@@ -177,7 +84,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn run(mut self) {
+    /// Until the connection is released. What it ended with is the machine's.
+    pub(super) async fn run(mut self) {
         loop {
             while let Some(output) = self.shared.take_agenda() {
                 self.perform(output);
@@ -462,12 +370,5 @@ impl<'a> Driver<'a> {
         {
             tracing::debug!("a keep-alive ping was not sent: {error}");
         }
-    }
-}
-
-pub(super) async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

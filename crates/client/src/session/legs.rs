@@ -12,7 +12,9 @@ use framewire_protocol::session::{FrameDrop, FrameTicket};
 use crate::error::{SessionError, Step};
 use crate::options::ClientOptions;
 use crate::recovery::Gap;
+use crate::session::Ended;
 use crate::session::dispatch::Item;
+use crate::session::life::closed_result;
 use crate::session::shared::{Shared, lock};
 
 /// What the connections of a session have in common. They follow each other; there is never more than one.
@@ -107,7 +109,14 @@ impl Shared {
             && lock(&self.legs).was_up
             // What was lost cannot be sent again, and nothing else is left to send.
             && !self.live.is_exhausted()
-            && !self.is_closed()
+    }
+
+    /// How the session ended. A link that broke while its user closed was not going to be the end.
+    pub(super) fn last_word(&self) -> Result<Ended, SessionError> {
+        if self.is_closed() && self.is_recoverable() {
+            return closed_result(None);
+        }
+        self.verdict()
     }
 
     /// The link is silent, or heard again.

@@ -34,6 +34,7 @@ mod shared;
 mod stages;
 mod stream;
 mod tasks;
+mod thread;
 mod upload;
 mod upload_meter;
 mod upload_words;
@@ -344,7 +345,7 @@ impl Shared {
             self.spawn("framewire-decode", decode).map_err(local)?;
         }
         self.spawn("framewire-session", move |shared| {
-            driver::run(shared, launch)
+            thread::run(shared, launch)
         })
         .map_err(local)
     }

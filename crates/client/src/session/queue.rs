@@ -226,7 +226,7 @@ impl Shared {
 
     /// Everything received was dispatched: consumers may see the end now.
     fn finish(&self) {
-        let result = self.verdict();
+        let result = self.last_word();
         let mut state = lock(&self.state);
         state.ended.get_or_insert(result);
         state.queue.end();

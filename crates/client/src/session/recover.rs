@@ -8,13 +8,13 @@ use framewire_protocol::recovery::Next;
 
 use crate::error::SessionError;
 use crate::session::connect::{Connected, Ready, connect};
-use crate::session::driver::{guarded, sleep_until};
 use crate::session::legs::{may_mend, out_of_time};
-use crate::session::shared::{Shared, lock};
+use crate::session::shared::{Shared, State, lock};
+use crate::session::thread::{guarded, sleep_until};
 
 /// The next connection; none when the session is over, with the reason settled.
 pub(super) async fn recover(shared: &Arc<Shared>, ready: &Ready) -> Option<Connected> {
-    if !shared.is_recoverable() {
+    if !shared.is_recoverable() || shared.is_closed() {
         return None;
     }
     // A frame of the old connection that waits for its consumer is nobody's outage.
@@ -61,11 +61,7 @@ async fn attempt(shared: &Arc<Shared>, ready: &Ready) -> Result<Connected, Sessi
 
 impl Shared {
     /// Waits until `reached`, the deadline or the close of the session.
-    async fn until_or_closed(
-        &self,
-        deadline: Option<Instant>,
-        reached: impl Fn(&crate::session::shared::State) -> bool,
-    ) {
+    async fn until_or_closed(&self, deadline: Option<Instant>, reached: impl Fn(&State) -> bool) {
         loop {
             let state = lock(&self.state);
             if state.closed || reached(&state) {
