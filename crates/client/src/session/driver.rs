@@ -15,7 +15,7 @@ use crate::http::Signalling;
 use crate::session::connect::{Connected, RESULTS, UPLOAD};
 use crate::session::errors::StreamErrorKind;
 use crate::session::intake::Intake;
-use crate::session::legs::out_of_time;
+use crate::session::recover::out_of_time;
 use crate::session::restart::{Outcome, Restarts};
 use crate::session::shared::{Shared, lock};
 use crate::session::thread::sleep_until;

@@ -3,18 +3,19 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use framewire_protocol::FrameId;
 use framewire_protocol::recovery::{Next, Recovery, RecoveryLimits};
 use framewire_protocol::session::{FrameDrop, FrameTicket};
 
-use crate::error::{SessionError, Step};
+use crate::error::SessionError;
 use crate::options::ClientOptions;
 use crate::recovery::Gap;
 use crate::session::Ended;
 use crate::session::dispatch::Item;
 use crate::session::life::closed_result;
+use crate::session::recover::may_mend;
 use crate::session::shared::{Shared, lock};
 
 /// What the connections of a session have in common. They follow each other; there is never more than one.
@@ -30,6 +31,8 @@ pub(super) struct Legs {
     /// The worker counts from 1 on each connection; what is added for the user.
     shift: u64,
     outage: Option<Outage>,
+    /// Most bytes of the file that a new connection found at the worker.
+    resumed: u64,
     /// Gaps on their way to the handlers so far.
     gaps: u64,
 }
@@ -72,6 +75,7 @@ struct Outage {
     missed: Option<u64>,
     since: Instant,
     until: Option<Instant>,
+    attempts: u32,
 }
 
 impl Legs {
@@ -95,6 +99,7 @@ impl Legs {
             },
             shift: 0,
             outage: None,
+            resumed: 0,
             gaps: 0,
         }
     }
@@ -156,6 +161,7 @@ impl Shared {
                     missed: unanswered.or(self.plan.uploads.then_some(0)),
                     since: silent.unwrap_or(now),
                     until: None,
+                    attempts: 0,
                 });
             }
         }
@@ -163,17 +169,20 @@ impl Shared {
 
     /// When to connect anew.
     pub(super) fn next_attempt(&self, now: Instant) -> Next {
-        lock(&self.legs).policy.next_attempt(now)
+        let mut legs = lock(&self.legs);
+        let next = legs.policy.next_attempt(now);
+        if let (Next::At(_), Some(outage)) = (next, &mut legs.outage) {
+            outage.attempts += 1;
+        }
+        next
     }
 
     /// An attempt failed in a way another one may not.
     pub(super) fn attempt_failed(&self, error: SessionError) {
         let mut legs = lock(&self.legs);
-        tracing::warn!(
-            "attempt {} to connect anew failed: {error}",
-            legs.policy.attempts()
-        );
         if let Some(outage) = &mut legs.outage {
+            let attempts = outage.attempts;
+            tracing::warn!("attempt {attempts} to connect anew failed: {error}");
             outage.last = Some(error);
         }
     }
@@ -185,12 +194,10 @@ impl Shared {
 
     /// How the session ends when no further attempt is made.
     pub(super) fn unrecovered(&self) -> SessionError {
-        let mut legs = lock(&self.legs);
-        let attempts = legs.policy.attempts();
-        match legs.outage.take() {
+        match lock(&self.legs).outage.take() {
             Some(outage) => SessionError::Unrecovered {
                 cause: Box::new(outage.cause),
-                attempts,
+                attempts: outage.attempts,
                 last: outage.last.map(Box::new),
             },
             None => SessionError::Closed,
@@ -224,6 +231,15 @@ impl Shared {
         if let Some(outage) = &mut legs.outage {
             outage.until = Some(now);
             tracing::info!("the link to the worker is up again");
+        }
+    }
+
+    /// What the worker has of the file. More than before is work done: a long upload may take many connections.
+    pub(super) fn upload_resumed(&self, bytes: u64) {
+        let mut legs = lock(&self.legs);
+        if bytes > legs.resumed {
+            legs.resumed = bytes;
+            legs.policy.progressed();
         }
     }
 
@@ -300,7 +316,7 @@ impl Shared {
             missed: outage.missed,
             outage: until.saturating_duration_since(outage.since),
             cause: outage.cause,
-            attempts: legs.policy.attempts(),
+            attempts: outage.attempts,
         };
         legs.policy.progressed();
         legs.gaps += 1;
@@ -309,42 +325,9 @@ impl Shared {
     }
 }
 
-/// Whether another attempt may do what this one did not.
-pub(super) fn may_mend(error: &SessionError) -> bool {
-    match error {
-        SessionError::Lost { .. }
-        | SessionError::Transport { .. }
-        | SessionError::PeerClosed { .. }
-        | SessionError::WorkerGone { .. }
-        | SessionError::Unreachable { .. }
-        | SessionError::Silent { .. }
-        | SessionError::Signalling { .. }
-        | SessionError::Connect { .. } => true,
-        SessionError::Timeout { step, .. } | SessionError::Local { step, .. } => matches!(
-            step,
-            Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting
-        ),
-        // Too early, too many, or its own trouble; whatever else it refuses it will refuse again.
-        SessionError::Http(failure) => {
-            failure.status >= 500 || matches!(failure.status, 408 | 409 | 425 | 429)
-        }
-        _ => false,
-    }
-}
-
-/// How long a new connection was looked for in vain.
-pub(super) fn out_of_time(total: Duration) -> SessionError {
-    SessionError::Timeout {
-        step: Step::Connecting,
-        after: total,
-        hint: "no new connection came about in the time of one outage (recovery.total)",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::HttpFailure;
 
     #[test]
     fn what_was_seen_is_not_new_and_what_has_no_number_follows_what_has() {
@@ -358,39 +341,5 @@ mod tests {
         assert_eq!(mark.highest, 5);
         mark.next_leg(false);
         assert!(mark.admit(None) && mark.admit(Some(1)));
-    }
-
-    #[test]
-    fn a_worker_being_restarted_is_waited_for_and_a_refusal_is_final() {
-        let http = |status| {
-            SessionError::Http(Box::new(HttpFailure {
-                url: String::new(),
-                status,
-                message: None,
-                error_type: None,
-                body: String::new(),
-            }))
-        };
-        for status in [400, 401, 402, 403, 404, 422] {
-            assert!(!may_mend(&http(status)), "{status}");
-        }
-        for status in [408, 409, 429, 500, 502, 503, 504] {
-            assert!(may_mend(&http(status)), "{status}");
-        }
-        let at = |step| SessionError::Timeout {
-            step,
-            after: Duration::ZERO,
-            hint: "",
-        };
-        assert!(may_mend(&at(Step::Connecting)));
-        assert!(!may_mend(&at(Step::FirstResult)) && !may_mend(&at(Step::Uploading)));
-        assert!(may_mend(&SessionError::WorkerGone {
-            step: Step::Streaming
-        }));
-        let worker = SessionError::Worker {
-            errors: vec!["no".into()],
-            termination_reason: None,
-        };
-        assert!(!may_mend(&worker) && !may_mend(&SessionError::Closed));
     }
 }

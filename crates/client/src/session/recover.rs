@@ -1,14 +1,13 @@
 //! From a broken connection to the next: waits, connects anew, gives up.
-//! Not here: when, and what is worth another attempt (`legs`); closing interrupts every step.
+//! Not here: what it means for the frames (`legs`). Closing interrupts every step.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use framewire_protocol::recovery::Next;
 
-use crate::error::SessionError;
+use crate::error::{SessionError, Step};
 use crate::session::connect::{Connected, Ready, connect};
-use crate::session::legs::{may_mend, out_of_time};
 use crate::session::shared::{Shared, State, lock};
 use crate::session::thread::{guarded, sleep_until};
 
@@ -74,5 +73,77 @@ impl Shared {
                 () = sleep_until(deadline) => return,
             }
         }
+    }
+}
+
+/// Whether another attempt may do what this one did not.
+pub(super) fn may_mend(error: &SessionError) -> bool {
+    match error {
+        SessionError::Lost { .. }
+        | SessionError::Transport { .. }
+        | SessionError::PeerClosed { .. }
+        | SessionError::WorkerGone { .. }
+        | SessionError::Unreachable { .. }
+        | SessionError::Silent { .. }
+        | SessionError::Signalling { .. }
+        | SessionError::Connect { .. } => true,
+        SessionError::Timeout { step, .. } | SessionError::Local { step, .. } => matches!(
+            step,
+            Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting
+        ),
+        // Too early, too many, or its own trouble; whatever else it refuses it will refuse again.
+        SessionError::Http(failure) => {
+            failure.status >= 500 || matches!(failure.status, 408 | 409 | 425 | 429)
+        }
+        _ => false,
+    }
+}
+
+/// How long a new connection was looked for in vain.
+pub(super) fn out_of_time(total: Duration) -> SessionError {
+    SessionError::Timeout {
+        step: Step::Connecting,
+        after: total,
+        hint: "no new connection came about in the time of one outage (recovery.total)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::HttpFailure;
+
+    #[test]
+    fn a_worker_being_restarted_is_waited_for_and_a_refusal_is_final() {
+        let http = |status| {
+            SessionError::Http(Box::new(HttpFailure {
+                url: String::new(),
+                status,
+                message: None,
+                error_type: None,
+                body: String::new(),
+            }))
+        };
+        for status in [400, 401, 402, 403, 404, 422] {
+            assert!(!may_mend(&http(status)), "{status}");
+        }
+        for status in [408, 409, 429, 500, 502, 503, 504] {
+            assert!(may_mend(&http(status)), "{status}");
+        }
+        let at = |step| SessionError::Timeout {
+            step,
+            after: Duration::ZERO,
+            hint: "",
+        };
+        assert!(may_mend(&at(Step::Connecting)));
+        assert!(!may_mend(&at(Step::FirstResult)) && !may_mend(&at(Step::Uploading)));
+        assert!(may_mend(&SessionError::WorkerGone {
+            step: Step::Streaming
+        }));
+        let worker = SessionError::Worker {
+            errors: vec!["no".into()],
+            termination_reason: None,
+        };
+        assert!(!may_mend(&worker) && !may_mend(&SessionError::Closed));
     }
 }

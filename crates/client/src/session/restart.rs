@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::http::{NoPath, Signalling};
 use crate::request::offered_agreement;
 use crate::session::connect::chain;
-use crate::session::driver::sleep_until;
+use crate::session::thread::sleep_until;
 use crate::session::shared::Shared;
 
 /// The first attempt asks STUN and TURN servers only so long: usually the path alone is dead, and they are near.

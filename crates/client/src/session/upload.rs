@@ -80,6 +80,7 @@ fn send_file(shared: &Shared, mut upload: Upload, link: &UploadLink) -> Result<b
                 let (chunks, bytes) = sender.resumed();
                 done = chunks;
                 shared.upload.resume(bytes, Instant::now());
+                shared.upload_resumed(bytes);
             }
             UploadStep::Chunk(index) => {
                 if !hash_to(shared, &mut upload, &sender, index, &mut block)? {
