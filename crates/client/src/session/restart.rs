@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use crate::http::{NoPath, Signalling};
 use crate::request::offered_agreement;
 use crate::session::connect::chain;
-use crate::session::thread::sleep_until;
 use crate::session::shared::Shared;
+use crate::session::thread::sleep_until;
 
 /// The first attempt asks STUN and TURN servers only so long: usually the path alone is dead, and they are near.
 const FIRST_GATHERING: Duration = Duration::from_secs(1);
