@@ -576,6 +576,29 @@ for _ in range(int(sys.argv[4])):
         assert (done.returncode, done.stderr) == (0, ""), frames_seen
 
 
+def test_after_the_shutdown_no_native_thread_calls_python(worker, clip):
+    code = LOGGING + """
+logger.setLevel(logging.INFO)
+_core.start_logging()
+emit(1, 10)
+_core.shutdown()
+assert len(records) == 10, "what was logged before is there"
+calls = []
+session = _core.Session(api_url=sys.argv[1], source=_core.Source.file(sys.argv[3], True, False, True),
+                        stream_output=["image"], workflow_configuration=sys.argv[2], turn_server='{"iceServers": []}')
+session.set_callbacks(on_result=calls.append)
+cursor, frames = session.cursor(), 0
+while cursor.next(30.0) is not None:
+    frames += 1
+session.close()
+assert (frames, calls, len(records)) == (250, [], 10)
+_core.shutdown()
+print("ok")
+"""
+    done = run_python(code, worker.url, json.dumps({"workflow_specification": WORKFLOW}), clip)
+    assert done.stdout == "ok\n", done.stderr
+
+
 FORK = """
 import json, os, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn of any fork with threads

@@ -9,6 +9,7 @@ use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::attach::with_python;
 use crate::metadata;
 use crate::result::PyResultEvent;
 
@@ -58,7 +59,7 @@ impl Slot {
         if !self.set.load(Ordering::Acquire) {
             return;
         }
-        Python::try_attach(|py| {
+        with_python(|py| {
             let callback = self.lock().as_ref().map(|callback| callback.clone_ref(py));
             let Some(callback) = callback else { return };
             if let Err(error) = args(py).and_then(|args| callback.call1(py, args)) {

@@ -4,6 +4,7 @@
 
 #[expect(unsafe_code, reason = "frames cross to NumPy without a copy")]
 mod array;
+mod attach;
 mod callbacks;
 mod chunks;
 mod cursor;
@@ -26,6 +27,8 @@ mod worker;
 /// The native half of framewire; private. Use the package `framewire`.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use crate::attach::shutdown;
     #[pymodule_export]
     use crate::chunks::{PyChunkReassembler, create_video_upload_chunk};
     #[pymodule_export]

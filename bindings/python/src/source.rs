@@ -9,6 +9,7 @@ use framewire::{
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::attach::with_python;
 use crate::errors::config_error;
 use crate::home::Home;
 use crate::sender::PySender;
@@ -126,7 +127,7 @@ impl PySource {
 
 /// Calls a progress callback on a thread of the session. What it raises is reported and ends nothing.
 fn progress(callback: &Py<PyAny>, counts: (u64, Option<u64>)) {
-    Python::try_attach(|py| {
+    with_python(|py| {
         if let Err(error) = callback.call1(py, counts) {
             error.write_unraisable(py, Some(callback.bind(py)));
         }

@@ -45,7 +45,7 @@ def _close_all() -> None:
         except Exception:
             logger.debug("closing a session at exit failed", exc_info=True)
     # Native threads must not be on their way into the interpreter while it goes away.
-    getattr(_core, "shutdown", _core.flush_logs)()
+    _core.shutdown()
 
 
 def _after_fork_in_child() -> None:

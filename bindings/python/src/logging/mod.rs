@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 
 use crate::home;
 
+pub(crate) use self::thread::flush;
+
 /// Sends the events of the native side to the logger "framewire" and its children, from now on. Called by everything that
 /// may cause events; costs a look at a clock when nothing is due. Also takes over the effective level of that logger, at
 /// most once a second, or at once with `refresh`.
@@ -29,7 +31,7 @@ pub(crate) fn flush_logs(py: Python<'_>) -> PyResult<()> {
     if home::is_orphan() {
         return Ok(());
     }
-    thread::flush(py)
+    flush(py)
 }
 
 /// Takes over the level of the logger, when it is time. Without it the level stays as it is.

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
+use crate::attach::with_python;
 use crate::home;
 use crate::logging::queue::{Queue, Record};
 
@@ -32,7 +33,7 @@ pub(crate) fn submit(record: Record) {
 fn run() {
     loop {
         QUEUE.wait();
-        let told = Python::try_attach(|py| {
+        let told = with_python(|py| {
             if let Err(error) = hand_over(py) {
                 error.write_unraisable(py, None);
             }
