@@ -54,18 +54,26 @@ impl Pause {
 
 impl Shared {
     fn set_paused(&self, paused: bool) {
+        if self.turn(paused) {
+            // Wakes foreign code: without a lock.
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether that changed anything.
+    fn turn(&self, paused: bool) -> bool {
         let turning = &self.pause.turning;
         let _turning = turning.lock().unwrap_or_else(PoisonError::into_inner);
         let state = lock(&self.state);
         if self.pause.is_on() == paused || (paused && state.closed) {
-            return;
+            return false;
         }
         // Under the lock, so that nobody looks before and waits after.
         self.pause.on.store(paused, Ordering::Release);
         drop(state);
         self.live.set_paused(paused);
         self.input(if paused { Input::Pause } else { Input::Unpause });
-        self.changed.notify_all();
+        true
     }
 
     /// Whether what arrives is dropped: nobody can tell the worker to wait.
