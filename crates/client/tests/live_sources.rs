@@ -65,7 +65,10 @@ fn echoing() -> FakeWorker {
 fn a_camera_is_sent_with_its_rate_and_its_end_completes_the_session() {
     let worker = echoing();
     let camera = WebcamSource::new("lavfi:testsrc2=size=320x240:rate=25:duration=2");
-    let session = worker.session_with(camera, config(), options());
+    let mut patient = options();
+    // On a busy machine a result may come long after its frame.
+    patient.pairing_wait = support::GUARD;
+    let session = worker.session_with(camera, config(), patient);
     let mut last = None;
     for event in session.frames() {
         let event = event.unwrap();

@@ -20,6 +20,10 @@ use crate::stats::{DropReason, Stage};
 
 /// What comes off the pipeline.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing every result for the sake of rare gaps would cost an allocation for each frame"
+)]
 pub(crate) enum Item {
     Result(Done),
     /// Between the results before and after it.

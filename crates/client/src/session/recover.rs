@@ -62,11 +62,13 @@ impl Shared {
     /// Waits until `reached`, the deadline or the close of the session.
     async fn until_or_closed(&self, deadline: Option<Instant>, reached: impl Fn(&State) -> bool) {
         loop {
-            let state = lock(&self.state);
-            if state.closed || reached(&state) {
+            let over = {
+                let state = lock(&self.state);
+                state.closed || reached(&state)
+            };
+            if over {
                 return;
             }
-            drop(state);
             tokio::select! {
                 biased;
                 () = self.attention.notified() => {}
