@@ -2,9 +2,14 @@
 //! Keeping them costs the peer nothing; dropping them would cost it a retransmission timeout of a second and more.
 
 use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::{BATCH, PeerCore, Sink};
 
 /// Bytes held for one peer: twice what a peer may have in flight (the 1 MiB receive window), with headers.
 pub(crate) const HOLD_LIMIT: usize = 2 * 1024 * 1024;
+/// Held datagrams taken up again in one turn, so that one peer does not keep the others waiting.
+const RELEASED_PER_TURN: usize = 256;
 /// What a held datagram costs beside its bytes.
 const OVERHEAD: usize = 64;
 
@@ -34,6 +39,36 @@ impl Hold {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.datagrams.is_empty()
+    }
+}
+
+impl PeerCore {
+    /// Whether the consumer may be given more. Looked up once a batch, which is what the limit can be exceeded by.
+    pub(super) fn has_room(&mut self, sink: &mut Sink<'_>) -> bool {
+        if self.undrained >= BATCH {
+            self.drain(sink);
+        }
+        if self.undrained == 0 {
+            self.room = self.shared.events.has_room();
+        }
+        self.room
+    }
+
+    /// Takes up held datagrams again, as far as the consumer has made room.
+    pub(super) fn release(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        let (Some((local, remote)), false) = (self.path, self.hold.is_empty()) else {
+            return;
+        };
+        for _ in 0..RELEASED_PER_TURN {
+            if !self.has_room(sink) {
+                break;
+            }
+            let Some(datagram) = self.hold.pop() else {
+                break;
+            };
+            self.feed(now, local, remote, &datagram, sink);
+        }
+        self.drain(sink);
     }
 }
 

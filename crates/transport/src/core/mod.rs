@@ -47,8 +47,6 @@ use liveness::{Liveness, Verdict};
 use paths::Paths;
 use video::Video;
 
-/// Held datagrams taken up again in one turn, so that one peer does not keep the others waiting.
-const RELEASED_PER_TURN: usize = 256;
 /// The engine's clock may lag this much before it is told the time anew for a write.
 const CLOCK_LAG: Duration = Duration::from_millis(1);
 
@@ -287,34 +285,6 @@ impl PeerCore {
             self.closing.as_ref().map(|c| c.deadline),
         ];
         others.into_iter().flatten().fold(engine, Instant::min)
-    }
-
-    /// Whether the consumer may be given more. Looked up once a batch, which is what the limit can be exceeded by.
-    fn has_room(&mut self, sink: &mut Sink<'_>) -> bool {
-        if self.undrained >= BATCH {
-            self.drain(sink);
-        }
-        if self.undrained == 0 {
-            self.room = self.shared.events.has_room();
-        }
-        self.room
-    }
-
-    /// Takes up held datagrams again, as far as the consumer has made room.
-    fn release(&mut self, now: Instant, sink: &mut Sink<'_>) {
-        let (Some((local, remote)), false) = (self.path, self.hold.is_empty()) else {
-            return;
-        };
-        for _ in 0..RELEASED_PER_TURN {
-            if !self.has_room(sink) {
-                break;
-            }
-            let Some(datagram) = self.hold.pop() else {
-                break;
-            };
-            self.feed(now, local, remote, &datagram, sink);
-        }
-        self.drain(sink);
     }
 
     /// Gives the time to the engine; ends a batch of datagrams.

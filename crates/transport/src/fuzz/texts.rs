@@ -1,11 +1,11 @@
 //! Fuzz bodies of the texts a peer or a configuration brings: descriptions and the URLs of ICE servers.
 
 use crate::ice::url::{IceUrl, shown};
-use crate::sdp::{RemoteDescription, Role, is_reachable, narrow};
+use crate::sdp::{RemoteDescription, Role, is_reachable, narrow, outline, renew};
 use crate::video::Direction;
 
 /// A description behind a byte that says whose it is and what we are willing to do: what is left of it is within
-/// bounds, and cleaning or narrowing it again changes nothing.
+/// bounds, cleaning or narrowing it again changes nothing, and an ICE restart of it changes nothing but ICE.
 pub fn sdp(data: &[u8]) {
     let Some((&how, text)) = data.split_first() else {
         return;
@@ -37,6 +37,15 @@ pub fn sdp(data: &[u8]) {
     assert_eq!(again.text, parsed.text);
     assert_eq!(again.candidates, parsed.candidates);
     assert!(again.names.is_empty());
+
+    let renewed = renew(&parsed.text, "new", "credentials", &[]);
+    assert_eq!(outline(&renewed), outline(&parsed.text));
+    let restart = RemoteDescription::parse(&renewed, role).expect("still a description");
+    assert_eq!(
+        (&*restart.ice_ufrag, &*restart.ice_pwd),
+        ("new", "credentials")
+    );
+    assert!(restart.candidates.is_empty());
 
     let narrowed = narrow(&parsed.text, willing);
     assert_eq!(narrow(&narrowed.text, willing), narrowed);

@@ -23,6 +23,12 @@ pub(crate) enum ApiError {
     /// 408: the body did not arrive in time.
     #[error("the request's body did not arrive in time")]
     Slow,
+    /// 404: a request about a session that does not run here.
+    #[error("this session does not run here, or no longer; start a new one")]
+    SessionGone,
+    /// A request about a session that is refused for another reason.
+    #[error("{1}")]
+    Session(StatusCode, String),
     /// 503: shutting down.
     #[error("the worker is shutting down")]
     Draining,
@@ -108,6 +114,12 @@ impl IntoResponse for ApiError {
                 StatusCode::REQUEST_TIMEOUT,
                 message("the request body did not arrive in time"),
             ),
+            // What tells it from a server without the route.
+            gone @ ApiError::SessionGone => (
+                StatusCode::NOT_FOUND,
+                json!({"message": gone.to_string(), "error_type": "SessionNotFound"}),
+            ),
+            ApiError::Session(status, text) => (*status, message(text)),
             ApiError::Draining => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 message("this worker is shutting down and takes no new session"),
