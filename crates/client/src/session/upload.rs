@@ -171,10 +171,6 @@ fn send_block(
     let block = &mut block[..wanted];
     let offset = u64::from(first) * plan.chunk_size() as u64;
     read_at(upload, offset, block)?;
-    if link.replies.is_some() {
-        // While it is in the processor's caches.
-        lock(&upload.identity.hash).add(offset, block);
-    }
     for (index, data) in (first..).zip(block.chunks(plan.chunk_size())) {
         if sender.step() != UploadStep::Chunk(index) {
             break; // the worker has this one
@@ -187,6 +183,11 @@ fn send_block(
             .map_err(|error| unplanned(upload, &error))?;
         if !hand_over(shared, &link.channel, message)? {
             return Ok(false);
+        }
+        if link.replies.is_some() {
+            // Behind the network's back: it has the chunk already, and its bytes are still in the processor's caches.
+            let at = u64::from(index) * plan.chunk_size() as u64;
+            lock(&upload.identity.hash).add(at, data);
         }
         sender.sent();
         *done += 1;
