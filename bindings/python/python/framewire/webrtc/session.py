@@ -118,7 +118,6 @@ class WebRTCSession:
         self._closed = True
         if os.getpid() != self._pid:
             return
-        _lifecycle.forget(self)
         with self._lock:
             native, runner = self._native, self._runner
         try:
@@ -127,6 +126,8 @@ class WebRTCSession:
         finally:
             if runner is not None:
                 _close_runner(runner)
+            # Last: an interrupt in the middle leaves it to the end of the program.
+            _lifecycle.forget(self)
 
     def stop(self) -> None:
         """The same as `close`."""
