@@ -143,14 +143,15 @@ def machine(url, clip):
         def every_frame_is_accounted_for(self):
             counts = self.session.stats().get("frames")
             if counts:
-                assert counts["received"] == counts["delivered"] + sum(counts["dropped"].values()) + counts.get("in_queue", 0)
+                assert counts["received"] == counts["delivered"] + counts["dropped_after_receipt"] + counts["queued"]
                 assert counts["delivered"] >= len(self.taken)
 
         def teardown(self):
             self.timed(self.session.close)
             counts = self.session.stats().get("frames")
             if counts:
-                assert counts["received"] == counts["delivered"] + sum(counts["dropped"].values())
+                assert counts["received"] == counts["delivered"] + counts["dropped_after_receipt"]
+                assert counts["queued"] == 0
 
     return Commands
 
