@@ -1,15 +1,14 @@
-"""The Python package against the original's server, in the interpreter that `make python` installed it into.
+"""The Python package against the original's server; it is installed beside the test runner.
 
 Not here: the package against our own worker, which is tests/python.
 """
 
-import os
 import subprocess
+import sys
 
 import pytest
-from conftest import CLIP, ROOT
+from conftest import CLIP
 
-PYTHON = os.environ.get("FRAMEWIRE_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
 FRAMES = 250
 
 PRELUDE = """
@@ -32,7 +31,7 @@ client = InferenceHTTPClient.init(api_url=url)
 
 def run(body, server):
     result = subprocess.run(
-        [PYTHON, "-W", "ignore", "-c", PRELUDE + body, server, str(CLIP)], capture_output=True, text=True, timeout=240
+        [sys.executable, "-W", "ignore", "-c", PRELUDE + body, server, str(CLIP)], capture_output=True, text=True, timeout=240
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
