@@ -15,7 +15,7 @@ PRELUDE = """
 import sys, threading, time
 import numpy as np
 from framewire import InferenceHTTPClient
-from framewire.webrtc import ManualSource, StreamConfig, VideoFileSource
+from framewire.webrtc import ManualSource, SessionOptions, StreamConfig, VideoFileSource
 url, clip = sys.argv[1:3]
 whole = {
     "version": "1.0",
@@ -26,22 +26,24 @@ whole = {
 }
 config = StreamConfig(stream_output=["crop"], turn_server={"iceServers": []})
 client = InferenceHTTPClient.init(api_url=url)
+# Each session of the original starts a process that imports everything: half a minute when nothing else runs.
+options = SessionOptions(signalling_timeout=240)
 """
 
 
 def run(body, server):
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PRELUDE + body, server, str(CLIP)], capture_output=True, text=True, timeout=240
+        [sys.executable, "-W", "ignore", "-c", PRELUDE + body, server, str(CLIP)], capture_output=True, text=True, timeout=360
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_slow_handler_gets_every_frame_of_a_file_in_order(server):
     seen = run(
         """
-session = client.webrtc.stream(VideoFileSource(clip), workflow=whole, config=config)
+session = client.webrtc.stream(VideoFileSource(clip), workflow=whole, config=config, options=options)
 
 @session.on_frame
 def slow(frame, metadata):
@@ -56,7 +58,7 @@ session.run()
     assert seen == [str(number) for number in range(1, FRAMES + 1)]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_data_comes_beside_pushed_frames_and_asyncio_takes_them(server):
     shapes = run(
         """
@@ -74,7 +76,7 @@ def feed():
         number += 1
         time.sleep(1 / 30)
 
-session = client.webrtc.stream(source, workflow=whole, config=config)
+session = client.webrtc.stream(source, workflow=whole, config=config, options=options)
 threading.Thread(target=feed, daemon=True).start()
 
 async def main():
@@ -91,14 +93,14 @@ asyncio.run(main())
     assert shapes == ["96"] * 30
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_refusal_of_the_server_is_a_typed_error(server):
     told = run(
         """
 from framewire.errors import RefusedError
 config.data_output = ["no_such_output"]
 try:
-    client.webrtc.stream(VideoFileSource(clip), workflow=whole, config=config).run()
+    client.webrtc.stream(VideoFileSource(clip), workflow=whole, config=config, options=options).run()
 except RefusedError as error:
     print(error.status_code)
 """,

@@ -34,6 +34,7 @@ def machine(url, clip):
             self.latest = 0
             self.closed = False
             self.paused = False
+            self.discarded = False
 
         def timed(self, call):
             watch = Stopwatch()
@@ -67,7 +68,7 @@ def machine(url, clip):
             for _ in range(count):
                 item = self.timed(lambda: next(self.frames, None))
                 if item is None:
-                    assert self.closed or len(self.taken) == FRAMES
+                    assert self.closed or self.discarded or len(self.taken) == FRAMES
                     return
                 assert not self.closed
                 assert item[0].shape == (64, 96, 3)
@@ -105,11 +106,8 @@ def machine(url, clip):
                 except TimeoutError:
                     pass
 
-            # Waiting discards: what it discards, nobody else gets.
-            before = self.closed
-            self.refused_when_closed(wait)
-            if not before:
-                self.discarded = True
+            # What waiting discards nobody else gets.
+            self.discarded = self.refused_when_closed(wait) or self.discarded
 
         @rule()
         def look(self):
@@ -121,8 +119,6 @@ def machine(url, clip):
         def close(self):
             self.timed(self.session.close)
             self.closed = True
-
-        discarded = False
 
         @invariant()
         def states_never_go_back(self):
