@@ -133,6 +133,12 @@ impl Events {
         self.shared.events.lock().bytes
     }
 
+    /// Nobody takes events any more. One that still waits may hold its peer, and the peer holds the queue.
+    pub(crate) fn abandon(&self) {
+        self.shared.events.abandon();
+        self.shared.notify();
+    }
+
     fn taken(&self, taken: Taken) -> PeerEvent {
         if taken.release {
             self.shared.notify();
@@ -216,6 +222,16 @@ impl EventQueue {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Drops what waits and ignores what comes.
+    fn abandon(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.bytes = 0;
+        let items = std::mem::take(&mut state.items);
+        drop(state);
+        drop(items);
+    }
+
     /// Whether there is room. When not, the consumer will notify the driver once half is free.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.lock();
@@ -227,5 +243,33 @@ impl EventQueue {
     pub(crate) fn bytes(&self) -> (usize, usize) {
         let state = self.lock();
         (state.bytes, state.peak)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::DataChannel;
+    use crate::peer::PeerId;
+
+    #[test]
+    fn events_that_nobody_took_do_not_keep_their_peer() {
+        let shared = Arc::new(PeerShared::new(PeerId(1), 1000));
+        let events = Events::new(shared.clone());
+        let channel = DataChannel::new(shared.add_channel("inference"), shared.clone());
+        shared.events.push(PeerEvent::ChannelOpen(channel));
+        let peer = Arc::downgrade(&shared);
+        events.abandon();
+        drop((events, shared));
+        assert!(peer.upgrade().is_none());
+    }
+
+    #[test]
+    fn nothing_is_queued_once_the_consumer_is_gone() {
+        let shared = Arc::new(PeerShared::new(PeerId(1), 10));
+        Events::new(shared.clone()).abandon();
+        shared.events.push(PeerEvent::Connected);
+        assert_eq!(shared.events.bytes().0, 0);
+        assert!(shared.events.has_room());
     }
 }

@@ -156,5 +156,6 @@ impl Drop for Peer {
         if self.shared.close_requested().is_none() {
             self.close(Duration::ZERO);
         }
+        self.events.abandon();
     }
 }
