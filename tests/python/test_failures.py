@@ -4,6 +4,7 @@ Not here: mistakes of handlers.
 """
 
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -21,7 +22,7 @@ from framewire.errors import (
     StepTimeoutError,
     WorkerLostError,
 )
-from framewire.webrtc import ManualSource, SessionOptions, SessionState, StreamConfig, VideoFileSource
+from framewire.webrtc import Gap, ManualSource, Recovery, SessionOptions, SessionState, StreamConfig, VideoFileSource
 
 
 def session_with(url, source, *, workflow=CROP, options=None, **config):
@@ -150,6 +151,49 @@ def test_the_error_of_a_session_reaches_every_consumer(own_worker, feeder):
     with pytest.raises(WorkerLostError):
         session.wait(timeout=HANG_GUARD)
     session.close()
+
+
+def serve_at(port):
+    """A worker at a known port, as one that is started again."""
+    process = subprocess.Popen(
+        [str(interop.BINARY), "serve", "--listen", f"127.0.0.1:{port}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout.readline().startswith(interop.READY)
+    return process
+
+
+def end(process):
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_session_that_may_reconnect_survives_its_worker_and_tells_the_gap(feeder):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    source = ManualSource()
+    options = SessionOptions(recovery=Recovery.reconnect(attempts=40))
+    worker, gaps, ids = serve_at(port), [], []
+    try:
+        with session_with(f"http://127.0.0.1:{port}", source, workflow=interop.crop(64, 64, 32, 32), options=options) as session:
+            session.on_gap(lambda gap: gaps.append((gap, len(ids))))
+            frames = session.video()
+            feeder(source)
+            ids += [next(frames)[1].frame_id for _ in range(10)]
+            end(worker)
+            worker = serve_at(port)
+            while not gaps:
+                ids.append(next(frames)[1].frame_id)
+            ids += [next(frames)[1].frame_id for _ in range(10)]
+            assert session.stats()["reconnects"] >= 1
+    finally:
+        end(worker)
+    assert ids == sorted(set(ids))
+    (gap, seen), *_ = gaps
+    assert isinstance(gap, Gap)
+    assert gap.outage > 0 and gap.attempts >= 1 and gap.cause
+    assert gap.after is not None and gap.after <= ids[seen]
 
 
 def test_secrets_appear_in_no_log_and_no_repr(own_worker, clip, caplog):
