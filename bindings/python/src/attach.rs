@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 
 use crate::{home, logging};
 
-/// Longest wait at the end for threads that are inside: handlers of a program may take as long as they like.
+/// Longest wait at the end, each, for handlers of log events and for threads that are inside: what a program does in its
+/// handlers may take as long as it likes.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
 static DOOR: Mutex<Door> = Mutex::new(Door {
@@ -53,13 +54,14 @@ impl Drop for Visit {
 }
 
 /// For the end of the interpreter, after sessions were closed: hands over what is still to be logged, and from then on lets
-/// no native thread call Python. Blocks without the GIL, for a second at most, while a callback is running.
+/// no native thread call Python. Blocks without the GIL, for a second at most each, while log handlers or
+/// callbacks are running.
 #[pyfunction]
 pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
     if home::is_orphan() {
         return Ok(());
     }
-    let flushed = logging::flush(py);
+    let flushed = logging::flush(py, END_LIMIT);
     py.detach(|| {
         let mut door = door();
         door.shut = true;

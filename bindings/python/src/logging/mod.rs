@@ -5,12 +5,17 @@ mod queue;
 mod subscriber;
 mod thread;
 
+use std::time::Duration;
+
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::home;
 
 pub(crate) use self::thread::flush;
+
+/// Longest wait of [`flush_logs`] for handlers of the program.
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Sends the events of the native side to the logger "framewire" and its children, from now on. Called by everything that
 /// may cause events; costs a look at a clock when nothing is due. Also takes over the effective level of that logger, at
@@ -25,13 +30,14 @@ pub(crate) fn start_logging(py: Python<'_>, refresh: bool) -> PyResult<()> {
     subscriber::follow_level(py, refresh)
 }
 
-/// Hands every event that is still queued to `logging` before it returns. For the end of a program and for tests.
+/// Hands every event that is still queued to `logging` before it returns; waits without the GIL, for 5 s at most, while
+/// handlers are busy with earlier ones.
 #[pyfunction]
 pub(crate) fn flush_logs(py: Python<'_>) -> PyResult<()> {
     if home::is_orphan() {
         return Ok(());
     }
-    flush(py)
+    flush(py, FLUSH_LIMIT)
 }
 
 /// Takes over the level of the logger, when it is time. Without it the level stays as it is.

@@ -15,9 +15,6 @@ static QUEUE: Queue = Queue::new();
 
 const NAME: &str = "framewire-logging";
 
-/// Longest wait of a flush for the thread.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
-
 /// Queues a record; the thread passes it on. Never waits for Python.
 pub(crate) fn submit(record: Record) {
     static STARTED: Once = Once::new();
@@ -45,14 +42,14 @@ fn run() {
     }
 }
 
-/// Passes on what is queued, after what the thread is passing on at this moment.
+/// Passes on what is queued, after what the thread is passing on at this moment; waits for that until the limit at most.
 ///
 /// # Errors
 /// See [`hand_over`].
-pub(crate) fn flush(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn flush(py: Python<'_>, limit: Duration) -> PyResult<()> {
     // A handler that flushes would wait for itself.
     if std::thread::current().name() != Some(NAME) {
-        py.detach(|| QUEUE.wait_idle(FLUSH_LIMIT));
+        py.detach(|| QUEUE.wait_idle(limit));
     }
     hand_over(py)
 }
