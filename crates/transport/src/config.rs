@@ -160,7 +160,7 @@ pub struct PeerConfig {
     pub gather_timeout: Duration,
     /// How long the connection may take to come up: ICE, DTLS and the channels created here.
     pub connect_timeout: Duration,
-    /// Silence after which the peer is given up.
+    /// Silence after which the peer is given up; [`Peer::set_lost_after`](crate::Peer::set_lost_after) changes it later.
     pub lost_after: Duration,
     /// Bytes of undelivered events above which the peer's data is held back.
     pub inbound_limit: usize,

@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn events_that_nobody_took_do_not_keep_their_peer() {
-        let shared = Arc::new(PeerShared::new(PeerId(1), 1000));
+        let shared = Arc::new(PeerShared::new(PeerId(1), 1000, std::time::Duration::ZERO));
         let events = Events::new(shared.clone());
         let channel = DataChannel::new(shared.add_channel("inference"), shared.clone());
         shared.events.push(PeerEvent::ChannelOpen(channel));
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn nothing_is_queued_once_the_consumer_is_gone() {
-        let shared = Arc::new(PeerShared::new(PeerId(1), 10));
+        let shared = Arc::new(PeerShared::new(PeerId(1), 10, std::time::Duration::ZERO));
         Events::new(shared.clone()).abandon();
         shared.events.push(PeerEvent::Connected);
         assert_eq!(shared.events.bytes().0, 0);

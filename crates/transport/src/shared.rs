@@ -2,7 +2,7 @@
 //! Only queues, flags and counters: no engine, no socket.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub(crate) struct PeerShared {
     video: OnceLock<Arc<TrackShared>>,
     state: AtomicU8,
     close: Mutex<Option<CloseRequest>>,
+    /// Silence after which the peer is given up, in nanoseconds.
+    lost_after: AtomicU64,
     notify: OnceLock<Arc<dyn Notify>>,
     pub(crate) path: Path,
     /// For ICE restarts; `None` inside when it was too much to keep.
@@ -52,7 +54,7 @@ pub(crate) struct PeerShared {
 }
 
 impl PeerShared {
-    pub(crate) fn new(id: PeerId, inbound_limit: usize) -> PeerShared {
+    pub(crate) fn new(id: PeerId, inbound_limit: usize, lost_after: Duration) -> PeerShared {
         PeerShared {
             id,
             events: EventQueue::new(inbound_limit),
@@ -61,6 +63,7 @@ impl PeerShared {
             video: OnceLock::new(),
             state: AtomicU8::new(PeerState::Connecting as u8),
             close: Mutex::default(),
+            lost_after: AtomicU64::new(nanoseconds(lost_after)),
             notify: OnceLock::new(),
             path: Path::default(),
             negotiated: OnceLock::new(),
@@ -137,6 +140,17 @@ impl PeerShared {
         self.notify();
     }
 
+    /// Sets the silence after which the peer is given up; the driver follows in its next turn.
+    pub(crate) fn set_lost_after(&self, silence: Duration) {
+        self.lost_after
+            .store(nanoseconds(silence), Ordering::Relaxed);
+        self.notify();
+    }
+
+    pub(crate) fn lost_after(&self) -> Duration {
+        Duration::from_nanos(self.lost_after.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn close_requested(&self) -> Option<CloseRequest> {
         self.close
             .lock()
@@ -191,4 +205,9 @@ impl PeerShared {
             ..self.counters.snapshot()
         }
     }
+}
+
+/// What does not fit is five centuries anyway.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

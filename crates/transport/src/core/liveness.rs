@@ -53,6 +53,11 @@ impl Liveness {
             .then_some(Verdict::Gone)
     }
 
+    /// Changes the limit, also in the middle of a silence.
+    pub(crate) fn set_lost_after(&mut self, lost_after: Duration) {
+        self.lost_after = lost_after;
+    }
+
     /// The paths are new: what was refused on the old ones says nothing any more.
     pub(crate) fn restarted(&mut self) {
         self.refused = None;
@@ -78,7 +83,7 @@ impl Liveness {
         } else {
             STALLED_AFTER.min(self.lost_after)
         };
-        Some(self.heard? + wait)
+        self.heard?.checked_add(wait)
     }
 }
 

@@ -167,6 +167,11 @@ impl PeerCore {
         });
     }
 
+    /// Sets the silence after which the peer is lost, as `Peer::set_lost_after` does; takes effect in the next turn.
+    pub fn set_lost_after(&self, silence: Duration) {
+        self.shared.set_lost_after(silence);
+    }
+
     /// Whether the last event was queued and nothing more will happen.
     pub fn is_over(&self) -> bool {
         self.over
@@ -255,6 +260,7 @@ impl PeerCore {
         if let Some(request) = requested {
             self.flush(now, request);
         }
+        self.liveness.set_lost_after(self.shared.lost_after());
         if let Some(verdict) = self.liveness.tick(now) {
             self.judge(verdict);
         }

@@ -83,7 +83,7 @@ impl OfferCore {
             return Err(OfferError::Channels(config.channels.len()));
         }
         let creds = credentials();
-        let shared = Arc::new(PeerShared::new(id, config.inbound_limit));
+        let shared = Arc::new(PeerShared::new(id, config.inbound_limit, config.lost_after));
         let order = config.video.as_ref().map(|v| v.codec_order());
         let mut rtc = engine(now, config, &creds, local, &order.unwrap_or_default());
         let mut api = rtc.sdp_api();
@@ -170,7 +170,7 @@ impl PeerCore {
             return Err(AnswerError::Channels(config.channels.len()));
         }
         let creds = credentials();
-        let shared = Arc::new(PeerShared::new(id, config.inbound_limit));
+        let shared = Arc::new(PeerShared::new(id, config.inbound_limit, config.lost_after));
         let narrowed = narrow(&remote.text, willing(config));
         let order = codecs(config, &narrowed.codecs);
         let mut rtc = engine(now, config, &creds, local, &order);
@@ -331,7 +331,10 @@ fn engine(
         .set_local_ice_credentials(creds.clone());
     let mut options = video::configure(options, config, order);
     // The engine must not give up a path before we do.
-    let longest = config.connect_timeout.max(config.lost_after) + Duration::from_secs(5);
+    let longest = config
+        .connect_timeout
+        .max(config.lost_after)
+        .saturating_add(Duration::from_secs(5));
     options.set_initial_stun_rto(FIRST_REPETITION);
     options.set_max_stun_rto(CHECK_INTERVAL.max(longest / (MAX_CHECKS - 10)));
     options.set_max_stun_retransmits(MAX_CHECKS as usize);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use framewire_testkit::{Link, Side};
 use framewire_transport::{CloseReason, PeerConfig, PeerEvent};
 
-use crate::net::{Net, SECOND, config, connected, connected_with, left_address, right_address};
+use crate::net::{
+    Net, SECOND, config, connected, connected_with, left_address, pair, right_address,
+};
 
 fn stalled(e: &PeerEvent) -> bool {
     matches!(e, PeerEvent::Stalled)
@@ -96,6 +98,45 @@ fn a_peer_silent_for_the_limit_is_lost_and_the_reason_says_how_long() {
     );
     net.run_until("right loses", 16 * SECOND, |_, r| r.closed().is_some());
     assert!(net.elapsed() - from <= 31 * SECOND);
+}
+
+#[test]
+fn the_limit_of_silence_may_change_while_the_peer_is_silent() {
+    let mut net = connected(2, link());
+    net.run_for(SECOND);
+    net.set_cut(true);
+    let from = net.elapsed();
+    net.run_for(20 * SECOND);
+    net.left.core.set_lost_after(60 * SECOND);
+    net.right.core.set_lost_after(25 * SECOND);
+    net.run_until("right loses", 6 * SECOND, |_, r| r.closed().is_some());
+    let silence = 25 * SECOND;
+    assert_eq!(net.right.closed(), Some(&CloseReason::Lost { silence }));
+    net.run_for(25 * SECOND);
+    assert_eq!(net.left.closed(), None, "fifty seconds are allowed now");
+    // Shorter than the silence already is.
+    net.left.core.set_lost_after(40 * SECOND);
+    net.run_for(Duration::ZERO);
+    match net.left.closed() {
+        Some(CloseReason::Lost { silence }) => assert!(*silence >= 49 * SECOND, "{silence:?}"),
+        other => panic!("{other:?} after {:?}", net.elapsed() - from),
+    }
+}
+
+#[test]
+fn a_limit_set_while_connecting_holds_afterwards_and_without_end_there_is_none() {
+    let forever = config().with_lost_after(Duration::MAX);
+    let mut net = pair(3, link(), forever, PeerConfig::default());
+    net.right.core.set_lost_after(5 * SECOND);
+    net.run_until("both up", 5 * SECOND, |l, r| {
+        l.is_open("inference") && r.is_open("inference")
+    });
+    net.set_cut(true);
+    net.run_for(6 * SECOND);
+    let silence = 5 * SECOND;
+    assert_eq!(net.right.closed(), Some(&CloseReason::Lost { silence }));
+    net.run_for(600 * SECOND);
+    assert_eq!(net.left.closed(), None);
 }
 
 #[test]

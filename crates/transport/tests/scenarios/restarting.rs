@@ -133,6 +133,21 @@ fn both_sides_may_have_moved() {
 }
 
 #[test]
+fn a_peer_allowed_to_be_silent_beyond_the_configured_limit_comes_back_by_a_restart() {
+    let mut net = connected(11, Link::default().with_delay(SECOND / 50));
+    net.left.core.set_lost_after(180 * SECOND);
+    net.right.core.set_lost_after(180 * SECOND);
+    net.set_cut(true);
+    net.run_for(150 * SECOND);
+    net.set_cut(false);
+    restart(&mut net, left_address(), right_address(), SECOND / 20);
+    let channel = net.left.channel("inference");
+    channel.send(numbered(0, 100)).expect("open");
+    net.run_until("a message", 2 * SECOND, |_, r| r.messages().len() == 1);
+    assert_eq!(closed(&net), 0);
+}
+
+#[test]
 fn the_old_path_carries_data_until_the_new_one_is_there() {
     let mut net = connected(6, Link::default().with_delay(SECOND / 50));
     // Nothing from the new address arrives, so that the restart finds no path at all.
