@@ -5,6 +5,7 @@ Not here: the way of a message from the network, which needs a worker.
 
 import logging
 from datetime import datetime, timedelta, timezone
+from unittest.mock import Mock
 
 import pytest
 
@@ -79,7 +80,11 @@ class Bound:
         (lambda value, metadata=None: None, 2),
         (lambda a, b, c: None, 3),
         (lambda *args: None, 1),
-        (lambda *args, **kwargs: None, 1),
+        (lambda *args, **kwargs: None, 2),
+        (lambda *args, flag=False: None, 1),
+        (lambda value, *args, **kwargs: None, 2),
+        (lambda a, b, *args, **kwargs: None, 3),
+        (Mock(), 2),
         (lambda value, *args: None, 2),
         (lambda value, **kwargs: None, 1),
         (lambda value, *, flag=False: None, 1),
@@ -154,6 +159,39 @@ def test_a_handlers_exception_is_logged_once_with_its_traceback_and_the_next_one
     assert len(noted) == 4 and all("KeyError" in each for each in noted)
     assert [record.name for record in caplog.records] == ["framewire.webrtc.session"] * 4
     assert all("mistake" in (record.exc_text or str(record.exc_info)) for record in caplog.records)
+
+
+def test_a_decorated_handler_gets_the_metadata_it_is_written_for():
+    handlers, seen = Handlers(), []
+
+    def decorated(handler):
+        return lambda *args, **kwargs: handler(*args, **kwargs)
+
+    handlers.set_everything(decorated(lambda data, metadata: seen.append((data, metadata.frame_id))))
+    handlers.call_result(Result({"a": 1}))
+    assert seen == [({"a": 1}, 3)]
+
+
+def test_a_failing_handler_of_stream_errors_is_logged_once_and_makes_no_further_error(caplog):
+    handlers, noted = Handlers(), []
+
+    def failed(text):
+        # As a session does: what is noted is a stream error itself.
+        noted.append(text)
+        if len(noted) < 50:
+            handlers.call_stream_error(("handler", None, None, text))
+
+    handlers.failed = failed
+
+    def fails(_):
+        raise ValueError("a mistake in the error handler")
+
+    handlers.add_stream_error(fails)
+    handlers.set_everything(fails)
+    with caplog.at_level(logging.WARNING, "framewire.webrtc.session"):
+        handlers.call_result(Result({}))
+    assert len(noted) == 1
+    assert len(caplog.records) == 2
 
 
 def test_an_interrupt_of_a_data_handler_ends_the_session_and_is_kept():

@@ -20,11 +20,14 @@ __all__ = ["Handlers", "metadata_from"]
 logger = logging.getLogger("framewire.webrtc.session")
 
 _Entry = Tuple[Callable[..., Any], int]
+_STREAM_ERROR = "stream error"
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def declared_parameters(handler: Callable[..., Any]) -> int:
-    """How many arguments a handler is written for; one for a variadic or unreadable signature.
+    """How many arguments a handler is written for.
+
+    `*args` alone or an unreadable signature is one; `*args` with `**kwargs` is two, as it forwards to something unknown.
 
     Raises:
         TypeError: it cannot be called at all.
@@ -32,12 +35,16 @@ def declared_parameters(handler: Callable[..., Any]) -> int:
     if not callable(handler):
         raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
     try:
-        parameters = inspect.signature(handler).parameters.values()
+        kinds = [each.kind for each in inspect.signature(handler).parameters.values()]
     except (TypeError, ValueError):
         return 1
-    named = sum(each.kind in _POSITIONAL for each in parameters)
-    variadic = any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters)
-    return named + (1 if variadic and named else 0) or 1
+    named = sum(kind in _POSITIONAL for kind in kinds)
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return named or 1
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        # A decorator without `functools.wraps`, or a mock: data must not come without its metadata.
+        return max(named + 1, 2)
+    return named + 1 if named else 1
 
 
 def metadata_from(native: Optional["_core.Metadata"]) -> Optional[VideoMetadata]:
@@ -193,7 +200,7 @@ class Handlers:
         """On a thread of the session."""
         error = StreamError(*event)
         for handler in self.stream_error:
-            self._contained("stream error", handler, error)
+            self._contained(_STREAM_ERROR, handler, error)
 
     def _call(self, kind: str, entry: _Entry, value: Any, metadata: Optional[VideoMetadata]) -> None:
         handler, parameters = entry
@@ -215,6 +222,9 @@ class Handlers:
     def _note(self, kind: str, handler: Optional[Callable[..., Any]], error: Exception) -> None:
         name = getattr(handler, "__qualname__", None) or type(handler).__name__
         logger.warning("a %s handler (%s) failed; the session goes on", kind, name, exc_info=error)
+        if kind == _STREAM_ERROR:
+            # Noting it makes a stream error, which would come back here, for ever.
+            return
         try:
             self.failed(f"{kind} handler {name}: {type(error).__name__}: {error}")
         except Exception:
