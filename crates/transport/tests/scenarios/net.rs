@@ -19,6 +19,8 @@ pub(crate) struct Peer {
     pub(crate) drop_larger_than: Option<usize>,
     /// Addresses of this peer that reach nobody and are reached by nobody any more.
     pub(crate) dead: Vec<SocketAddr>,
+    /// Those that are reached by nobody, but reach others.
+    pub(crate) deaf: Vec<SocketAddr>,
     out: Vec<Datagram>,
     now: Instant,
 }
@@ -31,6 +33,7 @@ impl Peer {
             consume: true,
             drop_larger_than: None,
             dead: Vec::new(),
+            deaf: Vec::new(),
             out: Vec::new(),
             now,
         }
@@ -104,7 +107,7 @@ impl Peer {
 impl Node for Peer {
     fn receive(&mut self, now: Instant, d: Datagram) {
         self.now = now;
-        if self.dead.contains(&d.destination) {
+        if self.dead.contains(&d.destination) || self.deaf.contains(&d.destination) {
             return;
         }
         let out = &mut self.out;

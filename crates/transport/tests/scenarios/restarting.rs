@@ -147,6 +147,40 @@ fn a_peer_allowed_to_be_silent_beyond_the_configured_limit_comes_back_by_a_resta
     assert_eq!(closed(&net), 0);
 }
 
+/// The path towards one end is dead for so long that SCTP at the other end, which hears everything, hardly tries any more.
+fn one_way(deaf: Side) {
+    let mut net = connected(12, Link::default().with_delay(SECOND / 50));
+    let sender = match deaf {
+        Side::Left => {
+            net.left.deaf.push(left_address());
+            net.right.channel("inference")
+        }
+        Side::Right => {
+            net.right.deaf.push(right_address());
+            net.left.channel("inference")
+        }
+    };
+    sender.send(numbered(0, SIZE)).expect("open");
+    net.run_for(25 * SECOND);
+    let stalls = (net.left.core.stats().stalls, net.right.core.stats().stalls);
+    let silent = match deaf {
+        Side::Left => (1, 0),
+        Side::Right => (0, 1),
+    };
+    assert_eq!(stalls, silent);
+    restart(&mut net, left_at(1), right_at(1), SECOND / 20);
+    net.run_until("the message", 2 * SECOND, |l, r| {
+        l.messages().len() + r.messages().len() == 1
+    });
+    assert_eq!(closed(&net), 0);
+}
+
+#[test]
+fn the_end_that_heard_everything_sends_at_once_over_the_new_path_too() {
+    one_way(Side::Left);
+    one_way(Side::Right);
+}
+
 #[test]
 fn the_old_path_carries_data_until_the_new_one_is_there() {
     let mut net = connected(6, Link::default().with_delay(SECOND / 50));
