@@ -8,10 +8,10 @@ import gc
 import time
 
 import pytest
-from conftest import CLIP_FRAMES
+from conftest import CLIP_FRAMES, HANG_GUARD, LOCAL, WHOLE
 
 from framewire.errors import SessionClosedError
-from framewire.webrtc import SessionState
+from framewire.webrtc import ManualSource, SessionState, StreamConfig
 
 
 class Heart:
@@ -111,6 +111,27 @@ def test_one_iterator_serves_one_task(crop_job):
             return (await first)[1].frame_id
 
     assert asyncio.run(scenario()) == 1
+
+
+def test_closing_an_iterator_ends_a_task_that_waits_for_its_next_frame(client):
+    async def scenario():
+        session = client.webrtc.stream(ManualSource(), workflow=WHOLE, config=StreamConfig(["image"], turn_server=LOCAL))
+        async with session:
+            session.start()
+            frames = session.video()
+            step = asyncio.ensure_future(frames.__anext__())
+            while frames._cursor is None:
+                await asyncio.sleep(0.01)
+            for _ in range(10):
+                # On to where it waits for the descriptor.
+                await asyncio.sleep(0)
+            frames.close()
+            done, _ = await asyncio.wait([step], timeout=HANG_GUARD)
+            assert done, "the task hangs"
+            assert isinstance(step.exception(), StopAsyncIteration)
+            return session.state
+
+    assert asyncio.run(scenario()) is SessionState.STARTED
 
 
 def test_an_error_of_the_start_arrives_in_the_task(client, tmp_path):

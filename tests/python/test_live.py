@@ -4,6 +4,7 @@ Not here: files.
 """
 
 import asyncio
+import queue
 import threading
 
 import numpy as np
@@ -84,6 +85,37 @@ def test_frames_may_be_sent_from_many_threads(client):
         next(session.video())
         sent = session.stats()["outgoing"]
         assert sent["captured"] <= 400
+
+
+def test_a_second_thread_at_one_iterator_is_told_and_the_first_goes_on(client):
+    source = ManualSource()
+    with stream(client, source) as session:
+        session.start()
+        frames, refused, taken = session.video(), queue.Queue(), queue.Queue()
+        frames._cursor = session._open(True, None)
+
+        def take():
+            try:
+                taken.put(next(frames))
+            except RuntimeError as error:
+                refused.put(error)
+
+        threads = [threading.Thread(target=take) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        # There is no frame: one of them waits, the other one must not.
+        assert "another thread" in str(refused.get(timeout=HANG_GUARD))
+        watch = Stopwatch()
+        while taken.empty() and watch.seconds < HANG_GUARD:
+            source.send(picture(1))
+            threads[0].join(0.02)
+            threads[1].join(0.02)
+        for thread in threads:
+            thread.join(HANG_GUARD)
+        assert taken.get_nowait()[0].shape == (64, 96, 3) and refused.empty()
+        source.close()
+        # Nor is the iteration over for anybody.
+        assert all(frame.shape == (64, 96, 3) for frame, _ in frames)
 
 
 def test_pausing_a_live_session_stops_sending_and_resuming_goes_on(client, feeder):

@@ -45,11 +45,9 @@ class FrameIterator(Iterator[FramePair], AsyncIterator[FramePair]):
         if session is None:
             raise StopIteration
         try:
-            if self._cursor is None:
-                self._cursor = session._open(True, None)
-            pair = self._take(session, self._cursor.next())
-        except Exception:
-            self.close()
+            pair = self._take(session, (self._cursor or self._keep(session._open(True, None))).next())
+        except Exception as error:
+            self._close_after(error)
             raise
         if pair is None:
             raise StopIteration
@@ -68,8 +66,8 @@ class FrameIterator(Iterator[FramePair], AsyncIterator[FramePair]):
         self._awaiting = True
         try:
             pair = await self._next_in_loop(session)
-        except Exception:
-            self.close()
+        except Exception as error:
+            self._close_after(error)
             raise
         finally:
             self._awaiting = False
@@ -78,21 +76,34 @@ class FrameIterator(Iterator[FramePair], AsyncIterator[FramePair]):
         return pair
 
     def close(self) -> None:
-        """Ends the iteration, not the session."""
+        """Ends the iteration, not the session; from any thread or task, also while another one waits for a frame."""
         cursor, self._cursor, self._session = self._cursor, None, None
         if cursor is not None:
             cursor.close()
 
+    def _keep(self, cursor: "_core.Cursor") -> "_core.Cursor":
+        self._cursor = cursor
+        if self._session is None:
+            # Closed while the session was starting.
+            self._cursor = None
+            cursor.close()
+        return cursor
+
+    def _close_after(self, error: Exception) -> None:
+        # A bare RuntimeError says how the iterator may not be used: whoever uses it rightly goes on.
+        if type(error) is not RuntimeError:
+            self.close()
+
     async def _next_in_loop(self, session: "WebRTCSession") -> Optional[FramePair]:
-        if self._cursor is None:
-            self._cursor = await in_thread(lambda: session._open(True, None))
+        # Held here, so that after `close` the descriptor still exists to wake this task and to be taken off the loop.
+        cursor = self._cursor or self._keep(await in_thread(lambda: session._open(True, None)))
         # Frames that are always there would otherwise keep every other task waiting.
         await asyncio.sleep(0)
         while True:
-            item = self._cursor.poll()
+            item = cursor.poll()
             if not isinstance(item, type(NotImplemented)):
                 return self._take(session, item)
-            await _readable(self._cursor.fileno())
+            await _readable(cursor.fileno())
 
     def _take(self, session: "WebRTCSession", item: Optional["_core.Item"]) -> Optional[FramePair]:
         if item is None:
