@@ -12,8 +12,9 @@ import time
 import clips
 import numpy as np
 import pytest
-from conftest import CLIP_FRAMES, CROP, LOCAL, WHOLE
+from conftest import CLIP_FRAMES, CROP, HANG_GUARD, LOCAL, WHOLE, Stopwatch
 
+from framewire.errors import SessionClosedError
 from framewire.http.errors import URLAddressNotAllowedError
 from framewire.webrtc import SessionState, StreamConfig, VideoFileSource, VideoMetadata
 
@@ -132,6 +133,52 @@ def test_an_interrupt_in_a_handler_ends_the_run_and_is_raised(crop_job, where):
     with pytest.raises(KeyboardInterrupt):
         session.run()
     assert session.state is SessionState.CLOSED
+
+
+@pytest.mark.parametrize("use", ["run", "wait", "start", "video"])
+def test_an_interrupt_that_nobody_waited_for_is_raised_by_the_next_use(crop_job, short, use):
+    session = crop_job(short)
+    left = threading.Event()
+
+    @session.on_data
+    def leave(data):
+        left.set()
+        raise SystemExit(3)
+
+    session.start()
+    assert left.wait(HANG_GUARD)
+    watch = Stopwatch()
+    while session._handlers.interrupt is None or session.state is not SessionState.CLOSED:
+        assert watch.seconds < HANG_GUARD
+        time.sleep(0.01)
+    consume = (lambda: next(session.video())) if use == "video" else getattr(session, use)
+    with pytest.raises(SystemExit) as raised:
+        consume()
+    assert raised.value.code == 3
+    with pytest.raises(SessionClosedError):
+        consume()
+
+
+def test_an_interrupt_in_upload_progress_ends_the_session_and_is_raised(client, clip):
+    def leave(done, total):
+        raise KeyboardInterrupt
+
+    source = VideoFileSource(clip, on_upload_progress=leave)
+    session = client.webrtc.stream(source, workflow=CROP, config=StreamConfig(data_output=[], turn_server=LOCAL))
+    with pytest.raises(KeyboardInterrupt):
+        session.wait()
+    assert session.state is SessionState.CLOSED
+
+
+def test_a_mistake_in_upload_progress_is_logged_and_costs_nothing_else(client, short, caplog):
+    def fails(done, total):
+        raise ValueError("progress mistake")
+
+    source = VideoFileSource(short, on_upload_progress=fails)
+    with client.webrtc.stream(source, workflow=CROP, config=StreamConfig(["crop"], turn_server=LOCAL)) as session:
+        assert len(list(session.video())) == 30
+        assert {each.kind for each in session.errors()} == {"handler"}
+    assert "progress mistake" in caplog.text
 
 
 def test_closing_in_a_handler_ends_the_run_after_that_frame(crop_job):
@@ -339,8 +386,11 @@ def test_a_url_is_downloaded_with_progress_and_only_where_the_rules_allow_it(cli
     monkeypatch.setenv("INFERENCE_SDK_VIDEO_CACHE_DIR", str(tmp_path))
     told = []
 
-    def job():
-        source = VideoFileSource(web, on_download_progress=lambda done, total: told.append((done, total)))
+    def leave(done, total):
+        raise KeyboardInterrupt
+
+    def job(progress=lambda done, total: told.append((done, total))):
+        source = VideoFileSource(web, on_download_progress=progress)
         return client.webrtc.stream(source, workflow=CROP, config=StreamConfig(stream_output=["crop"], turn_server=LOCAL))
 
     with pytest.raises(URLAddressNotAllowedError, match="ALLOW_URL_TO_NON_GLOBAL_ADDRESSES"):
@@ -350,3 +400,6 @@ def test_a_url_is_downloaded_with_progress_and_only_where_the_rules_allow_it(cli
         assert len(list(session.video())) == 30
     assert told[-1][0] == told[-1][1] > 1000
     assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setenv("INFERENCE_SDK_VIDEO_CACHE_DIR", str(tmp_path / "empty"))
+    with pytest.raises(KeyboardInterrupt):
+        job(leave).run()

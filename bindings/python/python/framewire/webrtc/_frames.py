@@ -48,6 +48,7 @@ class FrameIterator(Iterator[FramePair], AsyncIterator[FramePair]):
             pair = self._take(session, (self._cursor or self._keep(session._open(True, None))).next())
         except Exception as error:
             self._close_after(error)
+            session._raise_interrupt()
             raise
         if pair is None:
             raise StopIteration
@@ -68,6 +69,7 @@ class FrameIterator(Iterator[FramePair], AsyncIterator[FramePair]):
             pair = await self._next_in_loop(session)
         except Exception as error:
             self._close_after(error)
+            session._raise_interrupt()
             raise
         finally:
             self._awaiting = False

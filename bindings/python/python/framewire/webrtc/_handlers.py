@@ -3,25 +3,44 @@
 Not here: when they are called, which is the session's business.
 """
 
+import contextlib
 import inspect
 import json
 import logging
 import threading
+import weakref
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from framewire.webrtc._types import Gap, StreamError, VideoMetadata
 
 if TYPE_CHECKING:
     from framewire import _core
 
-__all__ = ["Handlers", "metadata_from"]
+__all__ = ["Handlers", "in_session_thread", "metadata_from", "on_session_thread"]
 
 logger = logging.getLogger("framewire.webrtc.session")
 
 _Entry = Tuple[Callable[..., Any], int]
 _STREAM_ERROR = "stream error"
+_thread = threading.local()
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@contextlib.contextmanager
+def on_session_thread() -> Iterator[None]:
+    """Marks the calls that run on a thread of a session: they must not wait for that session's end."""
+    before = in_session_thread()
+    _thread.active = True
+    try:
+        yield
+    finally:
+        _thread.active = before
+
+
+def in_session_thread() -> bool:
+    """Whether this is such a call."""
+    return getattr(_thread, "active", False)
 
 
 def declared_parameters(handler: Callable[..., Any]) -> int:
@@ -201,6 +220,18 @@ class Handlers:
         error = StreamError(*event)
         for handler in self.stream_error:
             self._contained(_STREAM_ERROR, handler, error)
+
+    def guarded(self, kind: str, callback: Callable[..., Any]) -> Callable[..., None]:
+        """A callback that native code may call on its threads: what it raises is treated like a handler's."""
+        reference = weakref.ref(self)
+
+        def call(*arguments: Any) -> None:
+            handlers = reference()
+            if handlers is not None:
+                with on_session_thread():
+                    handlers._contained(kind, callback, *arguments)
+
+        return call
 
     def _call(self, kind: str, entry: _Entry, value: Any, metadata: Optional[VideoMetadata]) -> None:
         handler, parameters = entry

@@ -34,12 +34,12 @@ def is_plain(source: Any) -> bool:
 
 
 def custom_source(
-    connection: PeerConnection,
+    connection: PeerConnection, guard: sources.Guard
 ) -> Tuple["_core.Source", Optional["_core.Sender"], Optional[sources.StreamSource]]:
     """The native source for what was configured, where its frames go, and whose request fields are already known."""
     native = connection._native
     if native is not None:
-        return native.open_native(), None, native
+        return native.open_native(guard), None, native
     source, sender = _core.Source.custom(connection._track is not None, connection._receives)
     return source, sender, None
 

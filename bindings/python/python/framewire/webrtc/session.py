@@ -17,7 +17,7 @@ from framewire import _core, _lifecycle, config
 from framewire.errors import ConfigurationError, ConnectError, SessionClosedError
 from framewire.webrtc._custom import SourceRunner
 from framewire.webrtc._frames import FrameIterator, in_thread, parse_data
-from framewire.webrtc._handlers import Handlers, metadata_from
+from framewire.webrtc._handlers import Handlers, in_session_thread, metadata_from, on_session_thread
 from framewire.webrtc._native import custom_source, is_plain, overrides
 from framewire.webrtc._types import Delivery, Gap, SessionState, StreamError, VideoMetadata
 from framewire.webrtc.config import SessionOptions, StreamConfig
@@ -173,23 +173,27 @@ class WebRTCSession:
         Raises:
             RuntimeError: the session failed (`framewire.errors` has the kinds), or is closed.
         """
-        with self:
-            cursor = self._open(True, None)
-            try:
-                while not self._closed:
-                    item = cursor.next()
-                    if item is None:
-                        break
-                    frame, metadata, data, _pairing, _age = item
-                    if self._model_mode:
-                        self._handlers.call_frame_with_data(frame, parse_data(data), metadata_from(metadata))
-                    else:
-                        self._handlers.call_frame(frame, metadata_from(metadata))
-                    # Its buffer can be used again while the next one is waited for.
-                    item = frame = None
-            finally:
-                cursor.close()
-        self._raise_interrupt()
+        try:
+            with self:
+                self._call_for_each_frame(self._open(True, None))
+        finally:
+            self._raise_interrupt()
+
+    def _call_for_each_frame(self, cursor: _core.Cursor) -> None:
+        try:
+            while not self._closed:
+                item = cursor.next()
+                if item is None:
+                    break
+                frame, metadata, data, _pairing, _age = item
+                if self._model_mode:
+                    self._handlers.call_frame_with_data(frame, parse_data(data), metadata_from(metadata))
+                else:
+                    self._handlers.call_frame(frame, metadata_from(metadata))
+                # Its buffer can be used again while the next one is waited for.
+                item = frame = None
+        finally:
+            cursor.close()
 
     def video(self) -> FrameIterator:
         """The frames, for `for` or `async for`; see `FrameIterator`. Starts the session at the first step, never closes it."""
@@ -216,7 +220,7 @@ class WebRTCSession:
             raise TimeoutError(f"the stream did not end within {timeout} s") from None
         finally:
             cursor.close()
-        self._raise_interrupt()
+            self._raise_interrupt()
 
     # Handlers
 
@@ -343,6 +347,8 @@ class WebRTCSession:
         return self._start(deadline, timeout).cursor(pictures)
 
     def _start(self, deadline: Optional[float], timeout: Optional[float] = None) -> _core.Session:
+        # It closed the session: first the reason, and only the next use is told of the end.
+        self._raise_interrupt()
         self._check_usable()
         try:
             native = self._prepare(deadline, timeout)
@@ -352,6 +358,7 @@ class WebRTCSession:
             raise
         except BaseException:
             self._close_after_failure()
+            self._raise_interrupt()
             raise
         with self._lock:
             runner, sender, self._sender = self._runner, self._sender, None
@@ -414,9 +421,9 @@ class WebRTCSession:
         source: _core.Source
         base: Optional[StreamSource] = self._source
         if self._runner is None:
-            source = cast(NativeSource, self._source).open_native()
+            source = cast(NativeSource, self._source).open_native(self._handlers.guarded)
         else:
-            source, self._sender, base = custom_source(self._runner.connection)
+            source, self._sender, base = custom_source(self._runner.connection, self._handlers.guarded)
         extra = overrides(self._source, base, settings)
         arguments = {
             "frame_queue": config.WEBRTC_VIDEO_QUEUE_MAX_SIZE,
@@ -505,27 +512,20 @@ class WebRTCSession:
             raise interrupt
 
 
-_callback = threading.local()
-
-
 def _weak_call(handlers: Handlers, method: str) -> Callable[..., None]:
     reference = weakref.ref(handlers)
 
     def call(*arguments: Any) -> None:
         target = reference()
-        if target is None:
-            return
-        _callback.active = True
-        try:
-            getattr(target, method)(*arguments)
-        finally:
-            _callback.active = False
+        if target is not None:
+            with on_session_thread():
+                getattr(target, method)(*arguments)
 
     return call
 
 
 def _close_runner(runner: SourceRunner) -> None:
-    if not getattr(_callback, "active", False):
+    if not in_session_thread():
         runner.close()
         return
 

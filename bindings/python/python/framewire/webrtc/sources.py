@@ -38,6 +38,7 @@ UploadProgressCallback = Callable[[int, int], None]
 DownloadProgressCallback = Callable[[int, Optional[int]], None]
 """Called with (bytes_so_far, total_bytes or None), on a thread of the session."""
 
+Guard = Callable[[str, Callable[..., Any]], Callable[..., None]]
 
 MANUAL_SOURCE_QUEUE_MAX_SIZE = 10
 """Frames of a manual source that wait to be sent; a full queue drops the oldest."""
@@ -76,8 +77,8 @@ class NativeSource(StreamSource):
         """
         attach(pc, self)
 
-    def open_native(self) -> "_core.Source":
-        """A native source for one session; internal."""
+    def open_native(self, guard: Guard) -> "_core.Source":
+        """A native source for one session, whose handlers make callbacks safe by `guard`; internal."""
         raise NotImplementedError
 
 
@@ -103,7 +104,7 @@ class WebcamSource(NativeSource):
         """Nothing: the rate the device reports is announced by the session."""
         return {}
 
-    def open_native(self) -> "_core.Source":
+    def open_native(self, guard: Guard) -> "_core.Source":
         resolution = None if self.resolution is None else (int(self.resolution[0]), int(self.resolution[1]))
         return _core.Source.webcam(str(self.device_id), resolution)
 
@@ -128,7 +129,7 @@ class LocalStreamSource(NativeSource):
         """Nothing: the worker does not see the URL."""
         return {}
 
-    def open_native(self) -> "_core.Source":
+    def open_native(self, guard: Guard) -> "_core.Source":
         return _core.Source.local_stream(self.url)
 
 
@@ -150,7 +151,7 @@ class RTSPSource(NativeSource):
         """Names the stream to the worker."""
         return {"rtsp_url": self.url}
 
-    def open_native(self) -> "_core.Source":
+    def open_native(self, guard: Guard) -> "_core.Source":
         return _core.Source.rtsp(self.url)
 
 
@@ -172,7 +173,7 @@ class MJPEGSource(NativeSource):
         """Names the stream to the worker."""
         return {"mjpeg_url": self.url}
 
-    def open_native(self) -> "_core.Source":
+    def open_native(self, guard: Guard) -> "_core.Source":
         return _core.Source.mjpeg(self.url)
 
 
@@ -217,14 +218,14 @@ class VideoFileSource(NativeSource):
             params["data_output"] = data
         return params
 
-    def open_native(self) -> "_core.Source":
+    def open_native(self, guard: Guard) -> "_core.Source":
         return _core.Source.file(
             self.path,
             self.use_datachannel_frames,
             self.realtime_processing,
             self.use_cache,
-            self.on_upload_progress,
-            self.on_download_progress,
+            None if self.on_upload_progress is None else guard("upload progress", self.on_upload_progress),
+            None if self.on_download_progress is None else guard("download progress", self.on_download_progress),
         )
 
 
@@ -258,6 +259,6 @@ class ManualSource(NativeSource):
         if self._sender is not None:
             self._sender.close()
 
-    def open_native(self) -> "_core.Source":
+    def open_native(self, guard: Guard) -> "_core.Source":
         source, self._sender = _core.Source.manual()
         return source
