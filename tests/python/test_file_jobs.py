@@ -228,7 +228,9 @@ def test_frames_on_a_track_arrive_with_the_workers_metadata(client, short):
     source = VideoFileSource(short, use_datachannel_frames=False)
     config = StreamConfig(stream_output=["image"], turn_server=LOCAL)
     with client.webrtc.stream(source, workflow=WHOLE, config=config) as session:
-        ids = [metadata.frame_id for frame, metadata in session.video() if metadata is not None]
+        said = [metadata for _, metadata in session.video() if metadata is not None]
+    # What the worker said; frames without a message have their own time, in ticks of the track.
+    ids = [metadata.frame_id for metadata in said if metadata.time_base != 1 / 90_000]
     assert ids == sorted(ids)
     assert set(ids) <= set(range(1, 31)) and len(ids) >= 20
 

@@ -11,7 +11,7 @@ import pytest
 
 from framewire import InferenceHTTPClient
 from framewire.webrtc import ManualSource, VideoMetadata
-from framewire.webrtc._handlers import Handlers, declared_parameters, metadata_from
+from framewire.webrtc._handlers import Handlers, declared_parameters, metadata_from, metadata_of
 
 METADATA = (3, "2026-01-02T03:04:05.678901", 5, 0.001, None, 25.0, ["e"])
 
@@ -247,6 +247,16 @@ def test_a_time_that_cannot_be_read_leaves_the_metadata_out(caplog):
     assert metadata_from((1, "yesterday", None, None, None, None, [])) is None
     assert metadata_from(None) is None
     assert "yesterday" not in caplog.text and "frame 1" in caplog.text
+
+
+def test_a_frame_of_a_track_without_a_message_has_metadata_made_of_its_own_time():
+    before = datetime.now()
+    made = metadata_of((None, None, None, "unpaired", 0.0, 180_000))
+    assert (made.frame_id, made.pts, made.errors) == (180_000, 180_000, [])
+    assert made.pts * made.time_base == pytest.approx(2.0)
+    assert before <= made.received_at <= datetime.now()
+    assert metadata_of((None, METADATA, None, "exact", 0.0, 180_000)) == metadata_from(METADATA)
+    assert metadata_of((None, None, None, "unpaired", 0.0, None)) is None
 
 
 def test_metadata_is_a_dataclass_with_every_field():

@@ -8,7 +8,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Optional, Tuple, TypeVar
 
-from framewire.webrtc._handlers import metadata_from
+from framewire.webrtc._handlers import metadata_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,9 +112,9 @@ class FrameIterator(Iterator[FramePair], AsyncIterator[FramePair]):
             self.close()
             session._raise_interrupt()
             return None
-        frame, metadata, data, _pairing, _age = item
+        frame = item[0]
         assert frame is not None, "a cursor with pictures gives pictures"
-        return frame, parse_data(data) if session._model_mode else metadata_from(metadata)
+        return frame, parse_data(item[2]) if session._model_mode else metadata_of(item)
 
 
 def parse_data(text: Optional[bytes]) -> Any:

@@ -10,20 +10,23 @@ import logging
 import threading
 import weakref
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
 
 from framewire.webrtc._types import Gap, StreamError, VideoMetadata
 
 if TYPE_CHECKING:
     from framewire import _core
 
-__all__ = ["Handlers", "in_session_thread", "metadata_from", "on_session_thread"]
+__all__ = ["Handlers", "in_session_thread", "metadata_from", "metadata_of", "on_session_thread"]
 
 logger = logging.getLogger("framewire.webrtc.session")
 
 _Entry = Tuple[Callable[..., Any], int]
 _STREAM_ERROR = "stream error"
 _thread = threading.local()
+
+TRACK_CLOCK = 90_000
+"""Ticks per second of the times on a video track."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -80,6 +83,17 @@ def metadata_from(native: Optional["_core.Metadata"]) -> Optional[VideoMetadata]
             logger.warning("frame %s has a time that cannot be read; its metadata is left out", frame_id)
             return None
     return VideoMetadata(frame_id, at, pts, time_base, declared_fps, measured_fps, errors)
+
+
+def metadata_of(item: "_core.Item") -> Optional[VideoMetadata]:
+    """The metadata of a frame from a cursor. A frame of a track that no message belongs to gets what its own time says."""
+    native = item[1]
+    if native is not None:
+        return metadata_from(native)
+    own_time: Optional[int] = cast(Tuple[Any, ...], item)[5] if len(item) > 5 else None
+    if own_time is None:
+        return None
+    return VideoMetadata(frame_id=own_time, received_at=datetime.now(), pts=own_time, time_base=1 / TRACK_CLOCK)
 
 
 def _normal_form(text: str) -> str:

@@ -21,7 +21,10 @@ class SessionState(Enum):
 
 @dataclass
 class VideoMetadata:
-    """What the worker says about one frame."""
+    """What the worker says about one frame.
+
+    A frame of a video track for which nothing came from the worker has its time on the track as `frame_id` and `pts`.
+    """
 
     frame_id: int
     """Counts the frames of the source from 1."""

@@ -17,7 +17,7 @@ from framewire import _core, _lifecycle, config
 from framewire.errors import ConfigurationError, ConnectError, SessionClosedError
 from framewire.webrtc._custom import SourceRunner
 from framewire.webrtc._frames import FrameIterator, in_thread, parse_data
-from framewire.webrtc._handlers import Handlers, in_session_thread, metadata_from, on_session_thread
+from framewire.webrtc._handlers import Handlers, in_session_thread, metadata_of, on_session_thread
 from framewire.webrtc._native import custom_source, is_plain, overrides
 from framewire.webrtc._types import Delivery, Gap, SessionState, StreamError, VideoMetadata
 from framewire.webrtc.config import SessionOptions, StreamConfig
@@ -185,11 +185,11 @@ class WebRTCSession:
                 item = cursor.next()
                 if item is None:
                     break
-                frame, metadata, data, _pairing, _age = item
+                frame, metadata = item[0], metadata_of(item)
                 if self._model_mode:
-                    self._handlers.call_frame_with_data(frame, parse_data(data), metadata_from(metadata))
+                    self._handlers.call_frame_with_data(frame, parse_data(item[2]), metadata)
                 else:
-                    self._handlers.call_frame(frame, metadata_from(metadata))
+                    self._handlers.call_frame(frame, metadata)
                 # Its buffer can be used again while the next one is waited for.
                 item = frame = None
         finally:
