@@ -5,6 +5,7 @@ Not here: imitations of anything. Every session runs against a real `framewire s
 
 import importlib.util
 import pathlib
+import signal
 import threading
 import time
 
@@ -19,6 +20,9 @@ _spec.loader.exec_module(interop)
 
 from framewire import InferenceHTTPClient  # noqa: E402
 from framewire.webrtc import StreamConfig, VideoFileSource  # noqa: E402
+
+# A shell that starts this suite in the background has it ignore SIGINT, and what it starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLIP = interop.CLIP
 CLIP_FRAMES = 250
