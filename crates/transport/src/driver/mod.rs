@@ -50,7 +50,7 @@ struct Slot {
     touched: bool,
     /// Its addresses on TURN servers, given back with it.
     relayed: Vec<Relayed>,
-    /// Those from before an ICE restart, until it has found its path.
+    /// Those from before an ICE restart, until it or a later one has found its path.
     retired: Vec<Relayed>,
     relay_only: bool,
 }

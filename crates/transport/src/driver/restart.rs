@@ -41,6 +41,7 @@ impl Driver {
             ..
         } = restarting;
         let slot = self.peers.get_mut(&key).ok_or(RestartError::Closed)?;
+        let under_way = slot.core.is_restarting();
         let (batch, relays) = (&mut self.batch, &mut self.relays);
         let work = || {
             slot.core
@@ -69,8 +70,12 @@ impl Driver {
                 }
                 there
             });
-            // The old ones carry data until the new path is there; those of an earlier restart do so no longer.
-            slot.retired = std::mem::replace(&mut slot.relayed, relayed);
+            // The old ones carry data until the new path is there: those from before the first of several restarts that
+            // found none. Those in between never carried any.
+            let old = std::mem::replace(&mut slot.relayed, relayed);
+            if !under_way || slot.retired.is_empty() {
+                slot.retired = old;
+            }
             slot.tell_relayed();
         }
         let ufrag = slot.core.ufrag().to_owned();

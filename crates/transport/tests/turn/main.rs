@@ -9,6 +9,7 @@ mod late;
 mod lying;
 mod probing;
 mod relaying;
+mod restarting;
 mod server;
 mod sessions;
 mod survival;
