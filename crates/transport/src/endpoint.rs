@@ -13,7 +13,9 @@ use crate::core::{Local, OfferCore, OurHalf, PeerCore, TheirHalf};
 use crate::driver::{Command, Driver, Inbox, Joining, Restarting, Socket};
 use crate::error::{AnswerError, BindError, OfferError, RestartError, SdpError};
 use crate::ice::stun::Reflexive;
-use crate::ice::{Asking, GatherReport, Relayed, gather, host_addresses, resolve_names};
+use crate::ice::{
+    Asking, GatherReport, Relayed, deadline_in, gather, host_addresses, resolve_names,
+};
 use crate::peer::{Peer, PeerId};
 use crate::sdp::{RemoteDescription, Role};
 use crate::stats::{EndpointCounters, EndpointStats};
@@ -120,7 +122,7 @@ impl Endpoint {
             relayed,
             report,
         } = self
-            .gather(&config, Instant::now() + config.gather_timeout, &[])
+            .gather(&config, deadline_in(config.gather_timeout), &[])
             .map_err(OfferError::NoRelay)?;
         let (core, sdp) = OfferCore::new(Instant::now(), self.next_id(), &config, &local)?;
         Ok(Offer {
@@ -144,7 +146,7 @@ impl Endpoint {
         if self.inner.inbox.is_closed() {
             return Err(AnswerError::EndpointClosed);
         }
-        let deadline = Instant::now() + config.gather_timeout;
+        let deadline = deadline_in(config.gather_timeout);
         let remote = RemoteDescription::parse(offer_sdp, Role::Offer)?;
         let (gathered, extra) = std::thread::scope(|scope| {
             let names = (!remote.names.is_empty())
@@ -173,9 +175,8 @@ impl Endpoint {
     /// little longer than `deadline` at most. Later offers and answers are refused.
     pub fn shutdown(&self, deadline: Duration) {
         let _ = self.inner.inbox.push(Command::Shutdown(deadline));
-        self.inner
-            .inbox
-            .wait_ended(Instant::now() + deadline + Duration::from_secs(1));
+        let end = deadline_in(deadline) + Duration::from_secs(1);
+        self.inner.inbox.wait_ended(end);
     }
 
     /// Counters so far. What belongs to the socket is 0 after a shutdown.
@@ -374,7 +375,7 @@ impl Offer {
     /// Starts connecting with the other side's answer. Blocks up to `gather_timeout` when it names `*.local`
     /// candidates. The connect timeout runs from here.
     pub fn accept_answer(self, sdp: &str) -> Result<Peer, AnswerError> {
-        let deadline = Instant::now() + self.gather_timeout;
+        let deadline = deadline_in(self.gather_timeout);
         let remote = RemoteDescription::parse(sdp, Role::Answer)?;
         let extra = resolve_names(&remote.names, deadline);
         let core = self

@@ -5,12 +5,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::{Negotiated, OurHalf, TheirHalf};
 use crate::endpoint::{Endpoint, Gathering};
 use crate::error::RestartError;
-use crate::ice::{GatherReport, Relayed, resolve_names};
+use crate::ice::{GatherReport, Relayed, deadline_in, resolve_names};
 use crate::sdp::Role;
 use crate::shared::PeerShared;
 
@@ -42,7 +42,7 @@ impl IceHandle {
     }
 
     /// Makes the offer of a restart. Reads the machine's addresses again and asks all servers again; blocks up to
-    /// `gathering` for that. Nothing changes before the answer is accepted, and dropping the offer leaves no trace.
+    /// `gathering` for that, a day at most. Nothing changes before the answer is accepted, and dropping the offer leaves no trace.
     pub fn restart(&self, gathering: Duration) -> Result<IceRestart, RestartError> {
         let turn = Turn::take(&self.shared)?;
         let negotiated = self.shared.negotiated()?;
@@ -66,7 +66,7 @@ impl IceHandle {
         let negotiated = self.shared.negotiated()?;
         let theirs = negotiated.their_half(offer_sdp, Role::Offer)?;
         let budget = ANSWER_GATHERING.min(negotiated.config.gather_timeout);
-        let deadline = Instant::now() + budget;
+        let deadline = deadline_in(budget);
         let (found, extra) = std::thread::scope(|scope| {
             let names = (!theirs.names.is_empty())
                 .then(|| scope.spawn(|| resolve_names(&theirs.names, deadline)));
@@ -83,7 +83,7 @@ impl IceHandle {
     fn gather(&self, negotiated: &Negotiated, budget: Duration) -> Result<Gathering, RestartError> {
         let known = self.shared.relayed();
         self.endpoint
-            .gather_again(&negotiated.config, Instant::now() + budget, &known)
+            .gather_again(&negotiated.config, deadline_in(budget), &known)
             .map_err(RestartError::NoRelay)
     }
 
@@ -131,7 +131,7 @@ impl IceRestart {
     /// second when the answer names `*.local` candidates. Whether the path works is told by the peer's events.
     pub fn accept_answer(self, sdp: &str) -> Result<(), RestartError> {
         let theirs = self.negotiated.their_half(sdp, Role::Answer)?;
-        let extra = resolve_names(&theirs.names, Instant::now() + NAMES);
+        let extra = resolve_names(&theirs.names, deadline_in(NAMES));
         let switched = self.handle.switch(self.ours, theirs, extra, self.relayed);
         drop(self.turn);
         switched

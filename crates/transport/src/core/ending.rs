@@ -1,13 +1,16 @@
 //! How a connection ends: flushing first when we close it, delivering what had arrived, telling the peer and the user.
 //! Why it ends is decided by whoever calls `end`; the first reason counts.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{PeerCore, Sink, Transmit};
 use crate::error::CloseReason;
 use crate::peer::PeerState;
 use crate::send_queue::Life;
 use crate::shared::CloseRequest;
+
+/// A caller may ask for any time to flush.
+const LONGEST_FLUSH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A close we were asked for, while queued messages may still arrive.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ impl PeerCore {
                 slot.shared.queue.set_life(Life::Closing);
             }
         }
-        let wanted = now + request.flush;
+        let wanted = now + request.flush.min(LONGEST_FLUSH);
         let closing = self.closing.get_or_insert(Closing {
             deadline: wanted,
             reason: request.reason,

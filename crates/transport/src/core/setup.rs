@@ -262,7 +262,7 @@ fn core(
         step: ConnectStep::Ice,
         connected: false,
         connect_timeout: config.connect_timeout,
-        connect_deadline: Some(now + config.connect_timeout),
+        connect_deadline: now.checked_add(config.connect_timeout),
         detail: None,
         closing: None,
         ending: None,

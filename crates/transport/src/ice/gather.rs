@@ -67,6 +67,11 @@ pub(crate) struct Asking<'a> {
     pub(crate) deadline: Instant,
 }
 
+/// When `budget` is over, counted from now; a caller may give any, and a day is without end here.
+pub(crate) fn deadline_in(budget: Duration) -> Instant {
+    Instant::now() + budget.min(Duration::from_secs(24 * 60 * 60))
+}
+
 /// Blocks until every server has answered or the deadline passes.
 pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
     let started = Instant::now();

@@ -10,7 +10,7 @@ mod resolve;
 pub(crate) mod stun;
 pub(crate) mod url;
 
-pub(crate) use gather::{Asking, Relayed, gather};
+pub(crate) use gather::{Asking, Relayed, deadline_in, gather};
 pub(crate) use host::host_addresses;
 pub(crate) use mdns::resolve_names;
 pub use probe::{ProbedUrl, TurnProbe, probe_turn};

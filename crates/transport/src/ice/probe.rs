@@ -11,6 +11,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use stun_proto::types::message::{BINDING, Message, MessageWriteVec};
 use stun_proto::types::prelude::MessageWrite;
 
+use super::gather::deadline_in;
 use super::resolve::{look_up, usable};
 use super::url::{IceUrl, Service, Transport, shown};
 use crate::config::IceServer;
@@ -73,7 +74,7 @@ pub fn probe_turn(servers: &[IceServer], budget: Duration) -> TurnProbe {
     if probes.len() < 2 {
         return TurnProbe::default();
     }
-    let deadline = started + budget;
+    let deadline = deadline_in(budget);
     let chosen = match run(&mut probes, started, deadline) {
         Ok(chosen) => chosen,
         Err(error) => {

@@ -1,5 +1,7 @@
 //! ICE restarts of sessions through a TURN server: which relayed addresses live on.
 
+use std::time::Duration;
+
 use framewire_transport::{GatheredKind, Peer, PeerConfig};
 
 use crate::server::{Server, known};
@@ -49,5 +51,13 @@ fn the_relay_in_use_lives_on_through_restarts_that_find_no_path() {
             "still through {used:?}"
         );
     }
+    session.end();
+}
+
+#[test]
+fn a_gathering_without_end_is_no_panic() {
+    let session = connect(PeerConfig::default(), PeerConfig::default());
+    let restart = session.ours.ice().restart(Duration::MAX);
+    assert!(!restart.expect("offer").sdp().is_empty());
     session.end();
 }
