@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use super::report::{GatherReport, Gathered, GatheredKind, ServerReport};
-use super::resolve::{look_up, usable};
+use super::resolve::{Asker, usable};
 use super::stun::{Query, Reflexive};
 use super::url::{IceUrl, Service, Transport, shown};
 use crate::config::IceServer;
@@ -76,12 +76,14 @@ pub(crate) fn deadline_in(budget: Duration) -> Instant {
 pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
     let started = Instant::now();
     let (send, receive) = mpsc::channel();
+    // Until the end of this call.
+    let asker = Asker::new();
     let mut entries = parse(servers, asking.relay_only);
     for (index, entry) in entries.iter_mut().enumerate() {
         if let Some(url) = &entry.url {
             let send = send.clone();
             entry.open = 1;
-            look_up(&url.host, url.port, move |found| {
+            asker.look_up(&url.host, url.port, move |found| {
                 let _ = send.send((index, Found::Host(found)));
             });
         }

@@ -12,7 +12,7 @@ use stun_proto::types::message::{BINDING, Message, MessageWriteVec};
 use stun_proto::types::prelude::MessageWrite;
 
 use super::gather::deadline_in;
-use super::resolve::{look_up, usable};
+use super::resolve::{Asker, usable};
 use super::url::{IceUrl, Service, Transport, shown};
 use crate::config::IceServer;
 use crate::turn::{Link, LinkError, MESSAGE_ROOM};
@@ -144,9 +144,11 @@ type Hosts = (usize, io::Result<Vec<SocketAddr>>);
 fn run(probes: &mut [Probe], started: Instant, deadline: Instant) -> io::Result<Option<usize>> {
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     let (send, receive) = mpsc::channel::<Hosts>();
+    // Until the end of this call.
+    let asker = Asker::new();
     for (index, probe) in probes.iter().enumerate() {
         let (send, wake) = (send.clone(), wake.clone());
-        look_up(&probe.url.host, probe.url.port, move |found| {
+        asker.look_up(&probe.url.host, probe.url.port, move |found| {
             let _ = send.send((index, found));
             let _ = rustix::io::write(&*wake, &1u64.to_ne_bytes());
         });

@@ -1,59 +1,157 @@
 //! Looking up the hosts of servers, side by side and without making anybody wait.
 //! The system's resolver has no deadline: who asks decides how long to wait for the answers.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Lookups under way at once in this process; what is beyond has failed. The system's resolver may keep a thread for half a
-/// minute, and a worker's clients name the servers.
+/// Lookups under way at once in this process; further ones wait for their turn. The system's resolver may keep a thread for
+/// half a minute, and a worker's clients name the servers.
 const MAX_LOOKUPS: usize = 64;
+/// Of these for one asker, so that one with slow names leaves room for the others.
+const MAX_SHARE: usize = 4;
 
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+static LOOKUPS: Lookups = Lookups::new(|host, port| Ok((host, port).to_socket_addrs()?.collect()));
+
+type Addresses = io::Result<Vec<SocketAddr>>;
+
+/// All lookups of a process.
+struct Lookups {
+    state: Mutex<State>,
+    resolve: fn(&str, u16) -> Addresses,
+}
+
+struct State {
+    under_way: usize,
+    /// A few of each asker, who all wait in a call of their own.
+    waiting: VecDeque<Job>,
+}
+
+struct Job {
+    host: String,
+    port: u16,
+    found: Box<dyn FnOnce(Addresses) + Send>,
+    share: Arc<AtomicUsize>,
+}
+
+/// One asker. Its names that are not being looked up yet are forgotten when it is dropped.
+pub(crate) struct Asker {
+    lookups: &'static Lookups,
+    /// Its lookups under way; changed under the lock only.
+    share: Arc<AtomicUsize>,
+}
 
 /// One of the lookups under way, until dropped.
-struct Lookup(&'static AtomicUsize);
+struct Slot {
+    lookups: &'static Lookups,
+    share: Arc<AtomicUsize>,
+}
 
-impl Lookup {
-    fn begin(under_way: &'static AtomicUsize) -> Option<Lookup> {
-        let more = |n| (n < MAX_LOOKUPS).then_some(n + 1);
-        let begun = under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        begun.is_ok().then(|| Lookup(under_way))
+impl Lookups {
+    const fn new(resolve: fn(&str, u16) -> Addresses) -> Lookups {
+        let state = State {
+            under_way: 0,
+            waiting: VecDeque::new(),
+        };
+        Lookups {
+            state: Mutex::new(state),
+            resolve,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next name that may be looked up now.
+    fn next(&'static self) -> Option<(Job, Slot)> {
+        let mut state = self.lock();
+        if state.under_way >= MAX_LOOKUPS {
+            return None;
+        }
+        let has_room = |job: &Job| job.share.load(Ordering::Relaxed) < MAX_SHARE;
+        let index = state.waiting.iter().position(has_room)?;
+        let job = state.waiting.remove(index)?;
+        state.under_way += 1;
+        job.share.fetch_add(1, Ordering::Relaxed);
+        let slot = Slot {
+            lookups: self,
+            share: job.share.clone(),
+        };
+        Some((job, slot))
+    }
+
+    /// Looks this name up, and what waits for the slot afterwards.
+    fn work(&'static self, job: Job, slot: Slot) {
+        let mut next = Some((job, slot));
+        while let Some((job, slot)) = next {
+            let addresses = (self.resolve)(&job.host, job.port);
+            drop(slot);
+            (job.found)(addresses);
+            next = self.next();
+        }
     }
 }
 
-impl Drop for Lookup {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.lookups.lock();
+        state.under_way -= 1;
+        self.share.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Calls `found` with the addresses of `host`: at once when it is an address or too many names are being looked up, else on a
-/// thread of its own, which ends when the resolver gives up.
-pub(crate) fn look_up(
-    host: &str,
-    port: u16,
-    found: impl FnOnce(io::Result<Vec<SocketAddr>>) + Send + 'static,
-) {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return found(Ok(vec![SocketAddr::new(ip, port)]));
+impl Asker {
+    pub(crate) fn new() -> Asker {
+        Asker::of(&LOOKUPS)
     }
-    let Some(under_way) = Lookup::begin(&UNDER_WAY) else {
-        let text = format!("{MAX_LOOKUPS} names are being looked up already");
-        return found(Err(io::Error::other(text)));
-    };
-    let host = host.to_owned();
-    let lookup = move || {
-        let addresses = (host.as_str(), port).to_socket_addrs();
-        drop(under_way);
-        found(addresses.map(Iterator::collect));
-    };
-    if let Err(error) = std::thread::Builder::new()
-        .name("server-dns".into())
-        .spawn(lookup)
-    {
-        // Nobody is called: for the asker this is a lookup without an answer.
-        tracing::warn!(%error, "cannot start a thread to look up a server");
+
+    fn of(lookups: &'static Lookups) -> Asker {
+        Asker {
+            lookups,
+            share: Arc::default(),
+        }
+    }
+
+    /// Calls `found` with the addresses of `host`: at once when it is an address, else on a thread that ends when the resolver
+    /// gives up. Never blocks: while too many names are being looked up this one waits, as long as the asker does.
+    pub(crate) fn look_up(
+        &self,
+        host: &str,
+        port: u16,
+        found: impl FnOnce(Addresses) + Send + 'static,
+    ) {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return found(Ok(vec![SocketAddr::new(ip, port)]));
+        }
+        let lookups = self.lookups;
+        lookups.lock().waiting.push_back(Job {
+            host: host.to_owned(),
+            port,
+            found: Box::new(found),
+            share: self.share.clone(),
+        });
+        let Some((job, slot)) = lookups.next() else {
+            return;
+        };
+        if let Err(error) = std::thread::Builder::new()
+            .name("server-dns".into())
+            .spawn(move || lookups.work(job, slot))
+        {
+            // Nobody is called: for the asker this is a lookup without an answer.
+            tracing::warn!(%error, "cannot start a thread to look up a server");
+        }
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        let mut state = self.lookups.lock();
+        state
+            .waiting
+            .retain(|job| !Arc::ptr_eq(&job.share, &self.share));
     }
 }
 
@@ -69,18 +167,87 @@ pub(crate) fn usable(addresses: &[SocketAddr], ipv6: bool) -> impl Iterator<Item
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Condvar;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
     use super::*;
 
+    const GUARD: Duration = Duration::from_secs(30);
+
+    /// Names that begin with "slow" have no answer before the gate lets them through, one each.
+    struct Gate(Mutex<usize>, Condvar);
+
+    impl Gate {
+        const fn new() -> Gate {
+            Gate(Mutex::new(0), Condvar::new())
+        }
+
+        fn let_through(&self, count: usize) {
+            *self.0.lock().expect("lock") += count;
+            self.1.notify_all();
+        }
+
+        fn resolve(&self, host: &str) -> Addresses {
+            if host.starts_with("slow") {
+                let shut = self.0.lock().expect("lock");
+                let mut open = self.1.wait_while(shut, |open| *open == 0).expect("lock");
+                *open -= 1;
+            }
+            Ok(Vec::new())
+        }
+    }
+
+    fn ask(asker: &Asker, host: &'static str, count: usize) -> Receiver<&'static str> {
+        let (send, receive) = channel();
+        for _ in 0..count {
+            let send = send.clone();
+            asker.look_up(host, 1, move |_| {
+                let _ = send.send(host);
+            });
+        }
+        receive
+    }
+
     #[test]
-    fn only_so_many_names_are_looked_up_at_once() {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let mut begun: Vec<_> = (0..MAX_LOOKUPS)
-            .map(|_| Lookup::begin(&COUNT).expect("room"))
+    fn an_asker_with_slow_names_leaves_room_for_others() {
+        static GATE: Gate = Gate::new();
+        static ALL: Lookups = Lookups::new(|host, _| GATE.resolve(host));
+        let (slow, other) = (Asker::of(&ALL), Asker::of(&ALL));
+        let late = ask(&slow, "slow", 12);
+        assert_eq!(ALL.lock().under_way, MAX_SHARE);
+        assert_eq!(ask(&other, "quick", 1).recv_timeout(GUARD), Ok("quick"));
+        GATE.let_through(12);
+        for _ in 0..12 {
+            assert_eq!(late.recv_timeout(GUARD), Ok("slow"), "each in its turn");
+        }
+    }
+
+    #[test]
+    fn a_name_beyond_the_limit_waits_for_a_slot_as_long_as_its_asker_does() {
+        static GATE: Gate = Gate::new();
+        static ALL: Lookups = Lookups::new(|host, _| GATE.resolve(host));
+        let askers: Vec<_> = (0..=MAX_LOOKUPS / MAX_SHARE)
+            .map(|_| Asker::of(&ALL))
             .collect();
-        assert!(Lookup::begin(&COUNT).is_none());
-        begun.pop();
-        assert!(Lookup::begin(&COUNT).is_some());
-        drop(begun);
-        assert_eq!(COUNT.load(Ordering::Relaxed), 0);
+        let slow: Vec<_> = askers[1..]
+            .iter()
+            .map(|a| ask(a, "slow", MAX_SHARE))
+            .collect();
+        assert_eq!(ALL.lock().under_way, MAX_LOOKUPS);
+        let waits = ask(&askers[0], "quick", 1);
+        let gone = Asker::of(&ALL);
+        let forgotten = ask(&gone, "never asked", 1);
+        assert_eq!(ALL.lock().waiting.len(), 2);
+        drop(gone);
+        assert!(forgotten.recv_timeout(GUARD).is_err());
+        assert_eq!(ALL.lock().waiting.len(), 1);
+        GATE.let_through(1);
+        assert_eq!(waits.recv_timeout(GUARD), Ok("quick"));
+        GATE.let_through(MAX_LOOKUPS);
+        let answered: usize = slow.iter().map(|s| s.iter().count()).sum();
+        assert_eq!(answered, MAX_LOOKUPS);
+        let state = ALL.lock();
+        assert_eq!((state.under_way, state.waiting.len()), (0, 0));
     }
 }
