@@ -5,11 +5,13 @@ Not here: the blocking forms.
 
 import asyncio
 import gc
+import socket
 import time
 
 import pytest
-from conftest import CLIP_FRAMES, HANG_GUARD, LOCAL, WHOLE
+from conftest import CLIP_FRAMES, HANG_GUARD, LOCAL, WHOLE, picture
 
+from framewire import InferenceHTTPClient
 from framewire.errors import SessionClosedError
 from framewire.webrtc import ManualSource, SessionState, StreamConfig
 
@@ -45,11 +47,33 @@ def test_async_for_gives_every_frame_and_never_holds_up_the_loop(crop_job):
                 ids = [metadata.frame_id async for _, metadata in session.video()]
         return session, ids, heart.longest
 
-    session, ids, longest = asyncio.run(scenario())
-    assert ids == list(range(1, CLIP_FRAMES + 1))
-    assert session.state is SessionState.CLOSED
-    # Whatever blocks (connecting, closing, waiting) is elsewhere; the rest is this machine's load.
-    assert longest < 1.0
+    best = float("inf")
+    # A loaded machine holds up any loop now and then; what blocks here would do so every time.
+    for _ in range(4):
+        session, ids, longest = asyncio.run(scenario())
+        assert ids == list(range(1, CLIP_FRAMES + 1))
+        assert session.state is SessionState.CLOSED
+        best = min(best, longest)
+        if best < 0.1:
+            break
+    assert best < 0.5
+
+
+def test_a_connect_that_takes_its_time_does_not_hold_up_the_loop():
+    async def scenario():
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            client = InferenceHTTPClient.init(f"http://127.0.0.1:{silent.getsockname()[1]}")
+            async with Heart() as heart:
+                async with client.webrtc.stream(ManualSource(), workflow=WHOLE, config=StreamConfig(turn_server=LOCAL)) as session:
+                    step = asyncio.ensure_future(session.video().__anext__())
+                    with pytest.raises(asyncio.TimeoutError):
+                        await asyncio.wait_for(asyncio.shield(step), 3)
+                with pytest.raises(SessionClosedError):
+                    await step
+        return heart.longest
+
+    # Nobody answers for three seconds: all of that would be seen.
+    assert asyncio.run(scenario()) < 2
 
 
 def test_two_sessions_share_one_loop(crop_job):
@@ -82,22 +106,31 @@ def test_cancelling_loses_no_frame(crop_job):
     assert asyncio.run(scenario()) == list(range(1, 61))
 
 
-def test_leaving_the_block_early_closes_and_a_task_that_waits_ends(crop_job):
+def test_leaving_the_block_early_closes_and_a_task_that_waits_ends(client):
     async def scenario():
-        session = crop_job()
+        source = ManualSource()
+        session = client.webrtc.stream(source, workflow=WHOLE, config=StreamConfig(["image"], turn_server=LOCAL))
+        taken = asyncio.Event()
 
         async def consume():
-            return [metadata.frame_id async for _, metadata in session.video()]
+            count = 0
+            async for _ in session.video():
+                count += 1
+                taken.set()
+            return count
 
         async with session:
             task = asyncio.ensure_future(consume())
+            while not taken.is_set():
+                if session.state is SessionState.STARTED:
+                    source.send(picture(1))
+                await asyncio.sleep(0.02)
             await asyncio.sleep(0)
-            await session.aclose()
-            result = await asyncio.gather(task, return_exceptions=True)
-        return result[0]
+        return await asyncio.wait_for(task, HANG_GUARD), session.state
 
-    result = asyncio.run(scenario())
-    assert isinstance(result, (list, SessionClosedError))
+    count, state = asyncio.run(scenario())
+    assert count >= 1
+    assert state is SessionState.CLOSED
 
 
 def test_one_iterator_serves_one_task(crop_job):

@@ -186,16 +186,25 @@ def test_a_session_that_was_never_started_goes_in_silence(job, caplog):
 
 @pytest.mark.timeout(300)
 def test_1000_sessions_opened_and_closed_leave_no_memory_thread_or_descriptor(job):
-    def cycle():
-        with job(ManualSource()) as session:
-            session.start()
+    def cycle(times):
+        for _ in range(times):
+            with job(ManualSource()) as session:
+                session.start()
 
-    for _ in range(100):
-        cycle()
+    def least_memory():
+        """Over 300 sessions: a moment's peak is no leak."""
+        least = []
+        for _ in range(6):
+            cycle(50)
+            gc.collect()
+            least.append(resident_bytes())
+        return min(least)
+
+    cycle(100)
     gc.collect()
-    memory, files, threads = resident_bytes(), open_files(), native_threads()
-    for _ in range(900):
-        cycle()
-    gc.collect()
+    files, threads = open_files(), native_threads()
+    memory = [least_memory() for _ in range(3)]
     assert eventually(lambda: open_files() <= files and native_threads() <= threads), (open_files(), files, native_threads(), threads)
-    assert resident_bytes() - memory < 2 << 20
+    # What a session leaks is there in each of the comparisons; 2 MiB in 900 sessions are too much.
+    growth = min(later - earlier for earlier, later in zip(memory, memory[1:]))
+    assert growth < (2 << 20) // 3, memory

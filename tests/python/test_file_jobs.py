@@ -14,9 +14,13 @@ import numpy as np
 import pytest
 from conftest import CLIP_FRAMES, CROP, HANG_GUARD, LOCAL, WHOLE, Stopwatch
 
+from framewire import InferenceHTTPClient
 from framewire.errors import SessionClosedError
 from framewire.http.errors import URLAddressNotAllowedError
 from framewire.webrtc import SessionState, StreamConfig, VideoFileSource, VideoMetadata
+from framewire.worker import Worker
+
+TWO_OUTPUTS = {**CROP, "outputs": CROP["outputs"] + [{"type": "JsonField", "name": "image_count", "selector": "$inputs.image"}]}
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +72,7 @@ def test_frames_belong_to_their_taker_and_stay_after_the_session(crop_job, short
 
 def test_data_handlers_get_every_message_and_pictures_only_by_name(client, short):
     config = StreamConfig(stream_output=["crop"], data_output=["image_count"], turn_server=LOCAL)
-    definition = {**CROP, "outputs": CROP["outputs"] + [{"type": "JsonField", "name": "image_count", "selector": "$inputs.image"}]}
-    session = client.webrtc.stream(VideoFileSource(short), workflow=definition, config=config)
+    session = client.webrtc.stream(VideoFileSource(short), workflow=TWO_OUTPUTS, config=config)
     everything, pictures = [], []
     session.on_data(lambda data, metadata: everything.append((sorted(data), metadata.frame_id)))
     session.on_data("crop")(pictures.append)
@@ -207,21 +210,24 @@ def test_closing_in_a_data_handler_ends_the_wait(crop_job):
     assert session.state is SessionState.CLOSED
 
 
-def test_errors_of_the_worker_reach_their_handlers_and_the_metadata(client, short):
-    # A crop outside the picture fails for every frame.
-    definition = {**CROP, "steps": [{**CROP["steps"][0], "x_center": 5000, "y_center": 5000}]}
-    config = StreamConfig(data_output=["crop"], turn_server=LOCAL)
-    session = client.webrtc.stream(VideoFileSource(short), workflow=definition, config=config)
+def test_errors_of_the_worker_reach_their_handlers_and_the_metadata(short):
+    def process(frame, metadata):
+        if metadata.frame_id % 2:
+            raise ValueError(f"no luck with {metadata.frame_id}")
+        return {"image": frame}
+
     told, attached = [], []
-    session.on_error(lambda errors, metadata: told.append((errors, metadata.frame_id)))
-    session.on_data(lambda data, metadata: attached.append(metadata.errors))
-    session.wait()
-    session.close()
-    if told:
-        assert [errors for errors, _ in told] == attached
-    else:
-        # A worker that pads instead of failing reports nothing.
-        assert attached == [[]] * 30
+    with Worker(process, port=0) as own:
+        client = InferenceHTTPClient.init(api_url=own.url)
+        config = StreamConfig(data_output=["*"], turn_server=LOCAL)
+        with client.webrtc.stream(VideoFileSource(short), workflow=WHOLE, config=config) as session:
+            session.on_error(lambda errors, metadata: told.append((metadata.frame_id, errors)))
+            session.on_data(lambda data, metadata: attached.append((metadata.frame_id, metadata.errors)))
+            session.wait(timeout=HANG_GUARD)
+    assert [number for number, _ in told] == list(range(1, 31, 2))
+    assert all(len(errors) == 1 and f"no luck with {number}" in errors[0] for number, errors in told)
+    assert [number for number, _ in attached] == list(range(1, 31))
+    assert [(number, errors) for number, errors in attached if errors] == told
 
 
 def test_frames_on_a_track_arrive_with_the_workers_metadata(client, short):
@@ -319,16 +325,19 @@ def test_a_paused_session_starts_paused_and_gives_nothing_until_it_is_resumed(cr
         session.wait(timeout=30)
 
 
-def test_reconfigure_changes_what_comes_back_in_mid_stream(crop_job):
-    session = crop_job(data_output=[])
-    keys = []
-    session.on_data(lambda data, metadata: keys.append((metadata.frame_id, data is not None and "crop" in data)))
+def test_reconfigure_changes_what_comes_back_in_mid_stream(client, clip):
+    config = StreamConfig(stream_output=["crop"], data_output=[], turn_server=LOCAL)
+    session, seen = client.webrtc.stream(VideoFileSource(clip), workflow=TWO_OUTPUTS, config=config), []
+    session.on_data(lambda data, metadata: seen.append((metadata.frame_id, "image_count" in (data or {}))))
     with session:
         frames = session.video()
         next(frames)
-        session.reconfigure(data_output=["*"])
+        session.reconfigure(data_output=["image_count"])
         assert len(list(frames)) == CLIP_FRAMES - 1
-    assert [number for number, _ in keys] == list(range(1, CLIP_FRAMES + 1))
+    assert [number for number, _ in seen] == list(range(1, CLIP_FRAMES + 1))
+    visible = [there for _, there in seen]
+    # Once, and for the rest of the stream.
+    assert not visible[0] and visible[-1] and visible == sorted(visible)
 
 
 def test_statistics_account_for_every_frame_and_say_the_delivery(crop_job, short):

@@ -6,6 +6,7 @@ Not here: files.
 import asyncio
 import queue
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -123,11 +124,26 @@ def test_pausing_a_live_session_stops_sending_and_resuming_goes_on(client, feede
     with stream(client, source) as session:
         frames = session.video()
         feeder(source)
-        next(frames)
-        session.pause()
-        session.resume()
         last = next(frames)[1].frame_id
-        assert next(frames)[1].frame_id > last
+
+        def sent_when(frames_held):
+            """Frames sent by the time so many were held back."""
+            watch = Stopwatch()
+            while True:
+                outgoing = session.stats()["outgoing"]
+                if outgoing["dropped"].get("paused", 0) >= frames_held:
+                    return outgoing["sent"]
+                assert watch.seconds < HANG_GUARD, outgoing
+                time.sleep(0.005)
+
+        session.pause()
+        sent = sent_when(3)
+        # The encoder may still have had one.
+        assert sent_when(15) <= sent + 1
+        session.resume()
+        after = [next(frames)[1].frame_id for _ in range(10)]
+        assert after[0] > last and after == sorted(set(after))
+        assert session.stats()["outgoing"]["sent"] >= sent + 5
 
 
 class Track:
