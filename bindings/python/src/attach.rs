@@ -13,6 +13,9 @@ use crate::{home, logging};
 /// handlers may take as long as it likes.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
+/// Longest wait at the end for what closed sessions left behind: gathering takes no longer.
+const BACKGROUND_LIMIT: Duration = Duration::from_secs(2);
+
 static DOOR: Mutex<Door> = Mutex::new(Door {
     inside: 0,
     shut: false,
@@ -67,6 +70,8 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
         door.shut = true;
         // Late or not, the interpreter ends.
         let _ = LEFT.wait_timeout_while(door, END_LIMIT, |door| door.inside > 0);
+        // What sessions closed in the middle of their start were doing must not outlive the libraries it uses.
+        framewire::wait_for_background(BACKGROUND_LIMIT);
     });
     flushed
 }

@@ -81,7 +81,7 @@ pub use options::{ClientOptions, Reconnect};
 pub use recovery::{Gap, Recovery};
 pub use session::{
     Closer, Delivery, EndKind, Ended, FrameEvent, FrameStream, Frames, Observer, Reconfigure,
-    ResultEvent, Session, SessionState, StreamError, StreamErrorKind,
+    ResultEvent, Session, SessionState, StreamError, StreamErrorKind, wait_for_background,
 };
 pub use source::{
     CameraDevice, CustomSource, FrameSender, LocalStreamSource, ManualSource, MjpegSource,

@@ -13,6 +13,7 @@ use crate::error::{SessionError, Step};
 use crate::http::{ApiUrl, Signalling};
 use crate::platform;
 use crate::request::offered_agreement;
+use crate::session::background::Work;
 use crate::session::file_hash::UploadIdentity;
 use crate::session::file_job::FileJob;
 use crate::session::live::Link;
@@ -244,7 +245,12 @@ pub(super) async fn blocking<T: Send + 'static>(
     step: Step,
     work: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
 ) -> Result<T, SessionError> {
-    match tokio::task::spawn_blocking(work).await {
+    let counted = Work::begin();
+    let task = tokio::task::spawn_blocking(move || {
+        let _counted = counted;
+        work()
+    });
+    match task.await {
         Ok(result) => result,
         Err(_) => Err(SessionError::Local {
             step,

@@ -2,6 +2,7 @@
 //! Not here: what happens on the session's own threads (`driver`, `upload`, `decode`, `dispatch`).
 
 mod asked;
+mod background;
 mod changed;
 mod connect;
 mod decode;
@@ -60,6 +61,7 @@ use crate::source::Source;
 use crate::stats::SessionStats;
 
 pub use asked::Reconfigure;
+pub use background::wait_for_background;
 pub(crate) use changed::Changed;
 pub use delivery::Delivery;
 pub use errors::{StreamError, StreamErrorKind};
