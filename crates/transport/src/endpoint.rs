@@ -28,6 +28,8 @@ use crate::stats::{EndpointCounters, EndpointStats};
 #[derive(Clone)]
 pub struct Endpoint {
     inner: Arc<Inner>,
+    /// None in a handle that does not keep the driver running.
+    _running: Option<Arc<Running>>,
 }
 
 struct Inner {
@@ -43,10 +45,13 @@ struct Inner {
     next_peer: AtomicU64,
 }
 
-impl Drop for Inner {
+/// Lets the driver end when the last clone is dropped.
+struct Running(Arc<Inbox>);
+
+impl Drop for Running {
     fn drop(&mut self) {
         // Refused when a shutdown came before, which ends the driver as well.
-        let _ = self.inbox.push(Command::Release);
+        let _ = self.0.push(Command::Release);
     }
 }
 
@@ -83,6 +88,7 @@ impl Endpoint {
             "endpoint bound"
         );
         Ok(Endpoint {
+            _running: Some(Arc::new(Running(inbox.clone()))),
             inner: Arc::new(Inner {
                 port: socket.port(),
                 ipv6: socket.has_ipv6(),
@@ -196,6 +202,14 @@ impl Endpoint {
     #[doc(hidden)]
     pub fn __die(&self) {
         let _ = self.inner.inbox.push(Command::Die);
+    }
+
+    /// The same endpoint, not kept running by this handle.
+    pub(crate) fn passing(&self) -> Endpoint {
+        Endpoint {
+            inner: self.inner.clone(),
+            _running: None,
+        }
     }
 
     fn next_id(&self) -> PeerId {

@@ -114,7 +114,7 @@ impl Peer {
 
     /// For ICE restarts: a new network path for this connection.
     pub fn ice(&self) -> IceHandle {
-        IceHandle::new(self.shared.clone(), self.endpoint.clone())
+        IceHandle::new(self.shared.clone(), &self.endpoint)
     }
 
     /// Where it is in its life.

@@ -21,7 +21,7 @@ const NAMES: Duration = Duration::from_secs(1);
 
 /// Restarts the ICE of one peer: new credentials, addresses gathered anew, a new path for the same connection. Channels,
 /// video, counters and everything queued go on; the old path is used until there is a new one. Clones are the same peer.
-/// It keeps neither the connection nor its addresses on TURN servers alive.
+/// It keeps neither the endpoint nor the connection nor its addresses on TURN servers alive.
 #[derive(Clone)]
 pub struct IceHandle {
     shared: Arc<PeerShared>,
@@ -37,7 +37,8 @@ impl fmt::Debug for IceHandle {
 }
 
 impl IceHandle {
-    pub(crate) fn new(shared: Arc<PeerShared>, endpoint: Endpoint) -> IceHandle {
+    pub(crate) fn new(shared: Arc<PeerShared>, endpoint: &Endpoint) -> IceHandle {
+        let endpoint = endpoint.passing();
         IceHandle { shared, endpoint }
     }
 
@@ -47,6 +48,8 @@ impl IceHandle {
         let turn = Turn::take(&self.shared)?;
         let negotiated = self.shared.negotiated()?;
         let found = self.gather(&negotiated, gathering)?;
+        // It may have ended meanwhile.
+        self.shared.negotiated()?;
         let (ours, sdp) = negotiated.our_half(&found.local);
         Ok(IceRestart {
             handle: self.clone(),

@@ -72,7 +72,7 @@ pub(crate) fn deadline_in(budget: Duration) -> Instant {
     Instant::now() + budget.min(Duration::from_secs(24 * 60 * 60))
 }
 
-/// Blocks until every server has answered or the deadline passes.
+/// Blocks until every server has answered, the deadline passes or the driver ends.
 pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
     let started = Instant::now();
     let (send, receive) = mpsc::channel();
@@ -91,6 +91,9 @@ pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
     let mut out = Outcome::default();
     let mut relayed: Vec<(Transport, Relayed)> = Vec::new();
     let mut until = asking.deadline;
+    let mut looking_up = entries.iter().filter(|e| e.open > 0).count();
+    // Kept for as long as there are questions to come, so that the end of all who may answer is noticed.
+    let mut send = Some(send).filter(|_| looking_up > 0);
     while entries.iter().any(|e| e.open > 0) {
         let left = until.saturating_duration_since(Instant::now());
         let Ok((index, found)) = receive.recv_timeout(left) else {
@@ -100,7 +103,11 @@ pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
         match found {
             Found::Host(found) => {
                 entry.open = entry.open.saturating_sub(1);
-                entry.ask(asking, found, index, &send);
+                looking_up = looking_up.saturating_sub(1);
+                if let Some(send) = &send {
+                    entry.ask(asking, found, index, send);
+                }
+                send = send.filter(|_| looking_up > 0);
             }
             Found::Reflexive(found) => {
                 entry.got(

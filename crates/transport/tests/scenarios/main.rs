@@ -1,5 +1,6 @@
 //! Scenarios of peer connections: over a virtual network with virtual time, and over loopback sockets.
 
+mod abandoned;
 mod closing;
 mod connecting;
 mod delivery;
