@@ -162,8 +162,9 @@ pub struct Limits {
     pub gather_timeout: Duration,
     /// Time from the answer to the open channels. 30 s.
     pub connect_timeout: Duration,
-    /// Silence after which a peer counts as gone. 30 s.
-    pub lost_after: Duration,
+    /// Silence after which a peer counts as gone. `None`: 15 s with a client of ours, 30 s with an original, whose handlers may
+    /// block it for so long.
+    pub lost_after: Option<Duration>,
     /// Time one message may wait for the channel to drain. 120 s, as the original.
     pub send_timeout: Duration,
     /// Time the completion message has to leave. 2 s, as the original.
@@ -193,7 +194,7 @@ impl Default for Limits {
             max_upload_space: 64 * 1024 * 1024 * 1024,
             gather_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(30),
-            lost_after: Duration::from_secs(30),
+            lost_after: None,
             send_timeout: Duration::from_secs(120),
             completion_drain: Duration::from_secs(2),
             linger: Duration::from_secs(30),

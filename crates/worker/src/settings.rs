@@ -103,7 +103,7 @@ impl Settings {
             .with_ice_server_filter(allowed)
             .with_gather_timeout(limits.gather_timeout)
             .with_connect_timeout(limits.connect_timeout)
-            .with_lost_after(limits.lost_after)
+            .with_lost_after(self.lost_after(config))
             .with_inbound_limit(INBOUND_LIMIT);
         if roles.send() || roles.receive {
             let mut video = VideoConfig::default()
@@ -161,6 +161,16 @@ impl Settings {
         self.agreement.as_ref().map(|_| own_agreement())
     }
 
+    /// Silence after which the client counts as gone.
+    fn lost_after(&self, config: &WorkerConfig) -> Duration {
+        let usual = if self.agreement.is_some() {
+            LOST_AFTER_OURS
+        } else {
+            LOST_AFTER_ORIGINAL
+        };
+        config.limits.lost_after.unwrap_or(usual)
+    }
+
     /// Whether both ends named a feature.
     pub(crate) fn agreed(&self, feature: Feature) -> bool {
         let theirs = self.agreement.as_ref();
@@ -181,7 +191,7 @@ impl Settings {
         times.upload_stall = config.env.watchdog;
         times.processing = self.processing;
         times.reserve = config.env.shutdown_reserve;
-        times.vanished = limits.lost_after;
+        times.vanished = self.lost_after(config);
         times.frame = limits.teardown_timeout;
         times.drain = limits.completion_drain;
         times.linger = limits.linger;
@@ -355,9 +365,33 @@ fn ice_servers(
     Ok(own.chain(ours).collect())
 }
 
+/// A client of ours answers the network whatever its caller does.
+const LOST_AFTER_OURS: Duration = Duration::from_secs(15);
+/// An original is silent while one of its handlers blocks.
+const LOST_AFTER_ORIGINAL: Duration = Duration::from_secs(30);
 /// Bytes of a client's messages that may wait for the session thread: it only writes them to disk.
 const INBOUND_LIMIT: usize = 4 * 1024 * 1024;
 /// Encoded frames of a client's track that may wait in batch processing: half a minute.
 const BATCH_TRACK_FRAMES: usize = 900;
 /// And their bytes: at some 8 Mbit/s as long.
 const BATCH_TRACK_BYTES: usize = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_client_of_ours_is_gone_after_15_seconds_an_original_after_30_unless_told() {
+        let mut config = WorkerConfig::embedded();
+        for (told, ours, original) in [(None, 15, 30), (Some(7), 7, 7)] {
+            config.limits.lost_after = told.map(Duration::from_secs);
+            for (key, seconds) in [(r#"{"v": 1, "features": []}"#, ours), ("null", original)] {
+                let body = r#"{"workflow_configuration": {"type": "WorkflowConfiguration", "workflow_specification": {}},
+                    "webrtc_offer": {"type": "offer", "sdp": "v=0"}, "framewire": KEY}"#;
+                let request = WorkerRequest::parse(body.replace("KEY", key).as_bytes()).unwrap();
+                let settings = Settings::of_request(&config, &request, false, true).unwrap();
+                assert_eq!(settings.lost_after(&config).as_secs(), seconds, "{key}");
+            }
+        }
+    }
+}

@@ -49,7 +49,7 @@ fn counting(body: &mut Value) {
 #[test]
 fn a_connection_outlives_a_call_that_takes_longer_than_a_silent_peer_may() {
     const LOST: Duration = Duration::from_secs(2);
-    let held = held(|config| config.limits.lost_after = LOST);
+    let held = held(|config| config.limits.lost_after = Some(LOST));
     let mut client = Client::start(&held.worker, counting);
     client.upload(video::small(), 49152);
     held.called.recv_timeout(PATIENCE).unwrap();

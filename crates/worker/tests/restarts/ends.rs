@@ -72,7 +72,7 @@ fn a_worker_that_cannot_now_is_asked_again_until_it_can() {
 
 #[test]
 fn a_session_the_worker_gave_up_ends_as_soon_as_it_says_so() {
-    let worker = worker_with(|config| config.limits.lost_after = Duration::from_secs(4));
+    let worker = worker_with(|config| config.limits.lost_after = Some(Duration::from_secs(4)));
     let way = Way::to(&worker);
     // The worker is not asked before it has given the session up.
     way.rules
