@@ -82,9 +82,8 @@ impl UploadStore {
         plan: UploadPlan,
     ) -> io::Result<(Claim, ChunkSet)> {
         let key = (owner, id);
-        let taken = self
-            .shelf()
-            .claim(Instant::now(), key, plan, || self.create())?;
+        let taken =
+            self.on_shelf(|shelf| shelf.claim(Instant::now(), key, plan, || self.create()))?;
         let claim = Claim {
             store: self.clone(),
             key,
@@ -108,13 +107,19 @@ impl UploadStore {
 
     /// Uploads of broken sessions that wait for the next one.
     pub(crate) fn kept(&self) -> usize {
-        self.shelf().kept()
+        self.lock().kept()
     }
 
-    /// Forgets kept uploads when their time is over. Never returns; cancel-safe.
+    /// Forgets kept uploads when their time is over. Never returns; cancel-safe. The files end on a thread that may block.
     pub(crate) async fn sweep(&self) {
         loop {
-            let next = self.shelf().expire(Instant::now());
+            let (next, gone) = {
+                let mut shelf = self.lock();
+                (shelf.expire(Instant::now()), shelf.gone())
+            };
+            if !gone.is_empty() {
+                tokio::task::spawn_blocking(move || drop(gone));
+            }
             tokio::select! {
                 () = self.shelved.notified() => {}
                 () = async {
@@ -131,14 +136,24 @@ impl UploadStore {
         loop {
             match write() {
                 Err(error)
-                    if error.kind() == io::ErrorKind::StorageFull && self.shelf().drop_oldest() => {
-                }
+                    if error.kind() == io::ErrorKind::StorageFull
+                        && self.on_shelf(Shelf::drop_oldest) => {}
                 done => return done,
             }
         }
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    /// Changes the shelf. What that forgets is dropped here, by this thread, after the shelf is free again.
+    fn on_shelf<T>(&self, change: impl FnOnce(&mut Shelf) -> T) -> T {
+        let (done, gone) = {
+            let mut shelf = self.lock();
+            (change(&mut shelf), shelf.gone())
+        };
+        drop(gone);
+        done
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
         // Whatever panicked, the entries are whole: each is put in and taken out in one step.
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,9 +205,9 @@ impl Hashing {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        let now = Instant::now();
         self.store
-            .shelf()
-            .release(Instant::now(), &self.key, self.claim, self.keep);
+            .on_shelf(|shelf| shelf.release(now, &self.key, self.claim, self.keep));
         self.store.shelved.notify_one();
     }
 }
@@ -324,6 +339,7 @@ mod tests {
             });
             assert!(swept.await.is_err(), "it never ends");
         });
+        drop(runtime); // waits for the thread that ends the files
         assert_eq!((store.kept(), store.used()), (0, 0));
     }
 

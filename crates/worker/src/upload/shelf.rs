@@ -24,6 +24,8 @@ pub(super) struct Shelf {
     keep: Duration,
     uploads: HashMap<Key, Entry>,
     claims: u64,
+    /// Forgotten, and still to be dropped: the end of a file of gigabytes takes its time, and the shelf is locked meanwhile.
+    gone: Vec<Arc<Content>>,
 }
 
 #[derive(Debug)]
@@ -54,11 +56,12 @@ impl Shelf {
             keep,
             uploads: HashMap::new(),
             claims: 0,
+            gone: Vec::new(),
         }
     }
 
     /// Gives the upload to a new session. The one that owned it so far is told: it is dead without knowing it, or being
-    /// replaced by its client. Another size or chunk is another file: it starts anew.
+    /// replaced by its client. Another size or chunk is another file: it starts anew. Without a file for it nothing changes.
     pub(super) fn claim(
         &mut self,
         now: Instant,
@@ -69,20 +72,12 @@ impl Shelf {
         self.expire(now);
         self.claims += 1;
         let claim = self.claims;
-        let old = self.uploads.remove(&key);
-        if let Some(Entry {
-            state: State::Owned { replaced, .. },
-            ..
-        }) = &old
-        {
-            replaced.notify_one();
-        }
-        let same = old.filter(|old| *old.content.plan() == plan);
+        let same = self
+            .uploads
+            .get(&key)
+            .filter(|old| *old.content.plan() == plan);
         let (content, have) = match same {
-            Some(old) => {
-                let have = old.content.pass_to(claim);
-                (old.content, have)
-            }
+            Some(old) => (old.content.clone(), old.content.pass_to(claim)),
             None => {
                 let content = Content::new(plan, create()?, claim);
                 (Arc::new(content), ChunkSet::new())
@@ -97,7 +92,12 @@ impl Shelf {
             content: content.clone(),
             state,
         };
-        self.uploads.insert(key, entry);
+        if let Some(old) = self.uploads.insert(key, entry) {
+            if let State::Owned { replaced, .. } = &old.state {
+                replaced.notify_one();
+            }
+            self.gone.push(old.content);
+        }
         Ok(Taken {
             claim,
             content,
@@ -113,11 +113,10 @@ impl Shelf {
         if !self.uploads.get(key).is_some_and(owned) {
             return;
         }
-        if let Some(mut entry) = self.uploads.remove(key)
-            && keep
-            && !self.keep.is_zero()
-            && !entry.content.is_empty()
-        {
+        let Some(mut entry) = self.uploads.remove(key) else {
+            return;
+        };
+        if keep && !self.keep.is_zero() && !entry.content.is_empty() {
             while self.kept() >= MAX_KEPT {
                 self.drop_oldest();
             }
@@ -127,12 +126,14 @@ impl Shelf {
                 order: self.claims,
             };
             self.uploads.insert(*key, entry);
+        } else {
+            self.gone.push(entry.content);
         }
     }
 
     /// Forgets what was kept for long enough. When to ask again.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Instant> {
-        let keep = self.keep;
+        let (keep, gone) = (self.keep, &mut self.gone);
         let mut next: Option<Instant> = None;
         self.uploads.retain(|_, entry| {
             let State::Kept { since, .. } = entry.state else {
@@ -144,6 +145,8 @@ impl Shelf {
             };
             if until > now {
                 next = Some(next.map_or(until, |next| next.min(until)));
+            } else {
+                gone.push(entry.content.clone());
             }
             until > now
         });
@@ -160,10 +163,15 @@ impl Shelf {
                 State::Owned { .. } => None,
             })
             .min_by_key(|(order, _)| *order);
-        match oldest {
-            Some((_, key)) => self.uploads.remove(&key).is_some(),
-            None => false,
-        }
+        let entry = oldest.and_then(|(_, key)| self.uploads.remove(&key));
+        let found = entry.is_some();
+        self.gone.extend(entry.map(|entry| entry.content));
+        found
+    }
+
+    /// What was forgotten since the last call; to be dropped where it may take its time, with the shelf unlocked.
+    pub(super) fn gone(&mut self) -> Vec<Arc<Content>> {
+        std::mem::take(&mut self.gone)
     }
 
     /// Uploads nobody owns.
@@ -201,6 +209,12 @@ mod tests {
             self.shelf.claim(self.now, key, plan, create).unwrap()
         }
 
+        /// Bytes on disk once what is gone is dropped.
+        fn used(&mut self) -> u64 {
+            self.shelf.gone();
+            self.space.used()
+        }
+
         /// A session that wrote the first chunk and died.
         fn broken(&mut self, key: Key) {
             let taken = self.claim(key, 9, 3);
@@ -234,10 +248,12 @@ mod tests {
         let until = bench.now + Duration::from_secs(120);
         bench.pass(119);
         assert_eq!(bench.shelf.expire(bench.now), Some(until));
-        assert_eq!((bench.shelf.kept(), bench.space.used()), (1, 3));
+        assert_eq!((bench.shelf.kept(), bench.used()), (1, 3));
         bench.pass(1);
         assert_eq!(bench.shelf.expire(bench.now), None);
-        assert_eq!((bench.shelf.kept(), bench.space.used()), (0, 0));
+        let left = (bench.shelf.kept(), bench.space.used());
+        assert_eq!(left, (0, 3), "forgetting drops no file");
+        assert_eq!(bench.used(), 0);
     }
 
     #[test]
@@ -276,6 +292,24 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_that_gets_no_file_leaves_everything_as_it_was() {
+        let mut bench = Bench::new();
+        let running = bench.claim(key(1), 9, 3);
+        bench.broken(key(2));
+        for id in [1, 2] {
+            let plan = UploadPlan::new(10, 3).unwrap();
+            let full = || Err(io::ErrorKind::StorageFull.into());
+            let error = bench.shelf.claim(bench.now, key(id), plan, full);
+            assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        }
+        let mut told = std::pin::pin!(running.replaced.notified());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(told.as_mut().poll(&mut context).is_pending());
+        assert!(running.content.write(running.claim, 0, b"abc").unwrap());
+        assert_eq!(bench.claim(key(2), 9, 3).have.count(), 1);
+    }
+
+    #[test]
     fn nothing_is_kept_of_a_session_that_is_done_or_brought_nothing() {
         let mut bench = Bench::new();
         let done = bench.claim(key(1), 9, 3);
@@ -285,7 +319,7 @@ mod tests {
         bench.shelf.release(bench.now, &key(2), empty.claim, true);
         assert_eq!(bench.shelf.kept(), 0);
         drop(done);
-        assert_eq!(bench.space.used(), 0);
+        assert_eq!(bench.used(), 0);
     }
 
     #[test]
