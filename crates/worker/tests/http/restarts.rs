@@ -156,6 +156,22 @@ fn a_session_that_ended_is_no_longer_known() {
 }
 
 #[test]
+fn a_session_that_is_not_connected_has_no_path_to_change_yet() {
+    let worker = worker();
+    let (_offer, sdp) = offer_with(&["inference", "video_upload"], |_| {});
+    let mut body = request(&sdp);
+    body[ASKED] = agreement();
+    let answer = post(worker.local_addr(), PATH, &body);
+    let answer = Answer::parse(answer.body.as_bytes()).unwrap();
+    let key = answer.session.expect("the answer names the session");
+    let other = sdp.replace("a=ice-ufrag:", "a=ice-ufrag:new");
+    let body = RestartRequest::new(&key, other, None).to_value();
+    let refused = post(worker.local_addr(), &key.restart_path(), &body);
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    assert_eq!(keys(&refused.json()), ["message"]);
+}
+
+#[test]
 fn a_worker_with_keys_asks_for_one_here_too() {
     let worker = worker_with(|config| config.api_keys = vec!["k".into()]);
     let header = [("Authorization", "Bearer k")];
