@@ -176,10 +176,21 @@ fn a_client_that_never_hangs_up_is_left_after_the_linger_limit() {
 fn a_shutdown_is_told_to_the_client() {
     let mut run = Run::new(config());
     run.connect().feed(JobInput::Shutdown);
-    assert_eq!(
-        run.completion().unwrap().errors,
-        ["the worker is shutting down"]
-    );
+    let completion = run.completion().unwrap();
+    assert_eq!(completion.errors, ["the worker is shutting down"]);
+    assert_eq!(completion.termination_reason, None, "as an original");
     run.feed(JobInput::Drained);
     assert_eq!(run.end(), Some(&JobEnd::Shutdown));
+}
+
+#[test]
+fn an_end_with_our_agreement_is_told_a_shutdown_by_its_reason() {
+    let mut run = Run::processing(batch().with_agreement(true));
+    run.feed(JobInput::Shutdown);
+    let completion = run.completion().unwrap();
+    assert_eq!(completion.termination_reason, Some("worker_shutdown"));
+    assert_eq!(completion.errors, ["the worker is shutting down"]);
+    let mut done = Run::processing(batch().with_agreement(true));
+    done.feed(JobInput::SourceEnded { error: None });
+    assert_eq!(done.completion().unwrap().termination_reason, None);
 }

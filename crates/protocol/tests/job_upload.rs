@@ -92,7 +92,7 @@ fn a_stalled_upload_ends_with_an_error_the_client_is_told() {
         assert!(completion.errors[0].contains("no upload message for 60s"));
         run.feed(JobInput::Drained);
         assert!(
-            matches!(run.end(), Some(JobEnd::SourceFailed(_))),
+            matches!(run.end(), Some(JobEnd::UploadStalled(_))),
             "closed at once, not lingering"
         );
     }

@@ -205,6 +205,7 @@ impl Settings {
             .with_outputs(stream, self.data_output.clone())
             .with_ack_window(config.env.ack_window)
             .with_upload_limits(UploadLimits::new(config.max_upload_bytes))
+            .with_agreement(self.agreement.is_some())
             .with_verified_uploads(self.agreed(Feature::Upload))
             .with_limits(times);
         Job::new(now, job)

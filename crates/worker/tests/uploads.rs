@@ -138,6 +138,41 @@ fn a_whole_file_whose_session_broke_need_not_be_sent_again() {
 }
 
 #[test]
+fn a_session_that_is_done_without_its_client_hanging_up_is_kept_too() {
+    let worker = worker_with(|config| config.limits.linger = Duration::from_millis(1));
+    let file = video::small();
+    let mut first = Client::start(&worker, agree);
+    first.announce(id(1), file.len(), 1000);
+    first.upload(file, 1000);
+    assert!(first.verify(id(1), hash(file)));
+    first.results();
+    assert_eq!(first.closed(), CloseReason::Remote);
+    assert!(worker.wait_idle(PATIENCE));
+    assert_eq!(worker.stats().sessions_completed, 1);
+    let mut second = Client::start(&worker, agree);
+    let chunks = file.len().div_ceil(1000) as u32;
+    assert_eq!(second.announce(id(1), file.len(), 1000), [(0, chunks)]);
+}
+
+#[test]
+fn an_upload_that_stalled_is_kept() {
+    let worker = worker_with(|config| config.env.watchdog = Duration::from_secs(1));
+    let file = video::small();
+    let mut first = Client::start(&worker, agree);
+    first.announce(id(1), file.len(), 1000);
+    send(&first, file, 1000, 0..3);
+    let (_, completion) = first.results();
+    assert!(
+        errors(&completion)[0].contains("no upload message"),
+        "{completion}"
+    );
+    assert_eq!(first.closed(), CloseReason::Remote);
+    assert!(worker.wait_idle(PATIENCE));
+    let mut second = Client::start(&worker, agree);
+    assert_eq!(second.announce(id(1), file.len(), 1000), [(0, 3)]);
+}
+
+#[test]
 fn a_second_session_takes_a_running_upload_over() {
     let worker = worker();
     let file = video::small();

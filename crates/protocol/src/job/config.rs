@@ -75,6 +75,8 @@ pub struct JobConfig {
     pub ack_window: u64,
     /// Bounds of the upload.
     pub upload: UploadLimits,
+    /// The client has our agreement, whatever its features: it reads what an original would not.
+    pub agreement: bool,
     /// Both ends agreed on uploads that are announced, resumed and verified. One that is not announced is taken as ever.
     pub verified_uploads: bool,
     /// Time limits.
@@ -91,6 +93,7 @@ impl JobConfig {
             data_output: DataOutput::None,
             ack_window: DEFAULT_ACK_WINDOW,
             upload: UploadLimits::default(),
+            agreement: false,
             verified_uploads: false,
             limits: JobLimits::default(),
         }
@@ -122,6 +125,13 @@ impl JobConfig {
     #[must_use]
     pub fn with_upload_limits(mut self, upload: UploadLimits) -> Self {
         self.upload = upload;
+        self
+    }
+
+    /// Sets whether the client has our agreement.
+    #[must_use]
+    pub fn with_agreement(mut self, agreement: bool) -> Self {
+        self.agreement = agreement;
         self
     }
 

@@ -11,7 +11,7 @@ use crate::job::processing::Processing;
 use crate::job::upload::Announced;
 use crate::job::{
     Completion, Gate, JobConfig, JobEnd, JobInput, JobOutput, JobPhase, JobSource, JobWarning,
-    OutputModes,
+    OutputModes, WORKER_SHUTDOWN,
 };
 use crate::message::ControlMessage;
 use crate::output::{DataOutput, StreamChange};
@@ -285,9 +285,13 @@ impl Job {
         if !self.reachable || self.channels.results().is_none() {
             return self.finish();
         }
-        let termination_reason = (self.end == Some(JobEnd::TimedOut)).then_some("timeout_reached");
+        let termination_reason = match &self.end {
+            Some(JobEnd::TimedOut) => Some("timeout_reached"),
+            Some(JobEnd::Shutdown) if self.config.agreement => Some(WORKER_SHUTDOWN),
+            _ => None,
+        };
         let errors = match &self.end {
-            Some(JobEnd::SourceFailed(error)) => vec![error.clone()],
+            Some(JobEnd::SourceFailed(error) | JobEnd::UploadStalled(error)) => vec![error.clone()],
             Some(end @ (JobEnd::Shutdown | JobEnd::UploadMismatch)) => vec![end.to_string()],
             _ => Vec::new(),
         };
@@ -338,7 +342,7 @@ impl Job {
             }
             JobPhase::AwaitingUpload | JobPhase::Uploading | JobPhase::Verifying => {
                 let error = self.upload_stalled();
-                self.stop(now, JobEnd::SourceFailed(error));
+                self.stop(now, JobEnd::UploadStalled(error));
             }
             JobPhase::AwaitingFrame => {
                 let error = format!("no video frame arrived within {:?}", limits.first_frame);

@@ -73,5 +73,5 @@ pub use channels::{RESULTS_LABEL, Role, UPLOAD_LABEL};
 pub use config::{JobConfig, JobLimits, JobSource};
 pub use events::{JobInput, JobOutput, JobPhase, OutputModes};
 pub use machine::Job;
-pub use outcome::{Completion, JobEnd, JobWarning};
+pub use outcome::{Completion, JobEnd, JobWarning, WORKER_SHUTDOWN};
 pub use processing::Gate;

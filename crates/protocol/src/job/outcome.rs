@@ -8,13 +8,16 @@ use crate::FrameId;
 use crate::message::{ControlError, VideoMetadata, completion_message};
 use crate::upload::{ReceiveError, UploadMessageError};
 
+/// `termination_reason` of a session whose worker shuts down; only said to an end that agreed on anything.
+pub const WORKER_SHUTDOWN: &str = "worker_shutdown";
+
 /// What the completion message says. The worker adds the time and sends it uncompressed, in chunks as any message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Completion {
     /// Last processed frame; 0 when there was none.
     pub last_frame: FrameId,
-    /// `timeout_reached`, or nothing.
+    /// `timeout_reached`, [`WORKER_SHUTDOWN`](crate::job::WORKER_SHUTDOWN), or nothing.
     pub termination_reason: Option<&'static str>,
     /// What went wrong, if anything did.
     pub errors: Vec<String>,
@@ -50,6 +53,8 @@ pub enum JobEnd {
     Done,
     /// The source or the upload failed; the client was told.
     SourceFailed(String),
+    /// Nothing of the upload came, or was read, for too long; the client was told, if it still listens.
+    UploadStalled(String),
     /// The uploaded file is not the one its sender has; the client was told.
     UploadMismatch,
     /// `processing_timeout` passed; the client was told.
@@ -68,7 +73,9 @@ impl fmt::Display for JobEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JobEnd::Done => f.write_str("done"),
-            JobEnd::SourceFailed(error) => write!(f, "the source failed: {error}"),
+            JobEnd::SourceFailed(error) | JobEnd::UploadStalled(error) => {
+                write!(f, "the source failed: {error}")
+            }
             JobEnd::UploadMismatch => f.write_str(
                 "the upload is damaged: its sha256 is not the one its sender named; upload it again",
             ),

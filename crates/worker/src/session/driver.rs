@@ -60,6 +60,8 @@ pub(crate) struct Session {
     end: Option<JobEnd>,
     /// How the connection ended, if it did so first.
     closed: Option<CloseReason>,
+    /// The client hung up.
+    left: bool,
 }
 
 impl Session {
@@ -87,6 +89,7 @@ impl Session {
             warnings: 0,
             end: None,
             closed: None,
+            left: false,
         };
         // Tokio gives the waits of this one thread their timer; nothing else runs on it.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,7 +113,7 @@ impl Session {
             pipeline.halt();
         }
         self.shared.metrics.remove_track(self.shared.place.id());
-        self.receiving.end(self.end.as_ref());
+        self.receiving.end(self.end.as_ref(), self.left);
         self.log_end(started.elapsed(), panicked);
     }
 
@@ -197,6 +200,7 @@ impl Session {
             }
             PeerEvent::ChannelClosed(id) => {
                 let channel = u64::from(id.0);
+                self.left |= control.with_job(|job| job.results_channel() == Some(channel));
                 control.remove_channel(channel);
                 control.handle(JobInput::ChannelClosed { channel });
             }
@@ -211,6 +215,7 @@ impl Session {
             PeerEvent::Stalled => control.handle(JobInput::Stalled(STALLED)),
             PeerEvent::Resumed => control.handle(JobInput::Resumed),
             PeerEvent::Closed(reason) => {
+                self.left |= matches!(reason, CloseReason::Remote);
                 self.closed = Some(reason);
                 control.handle(JobInput::PeerEnded);
             }

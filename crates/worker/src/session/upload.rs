@@ -120,9 +120,14 @@ impl Receiving {
         self.fail("another session goes on with this upload".to_owned());
     }
 
-    /// The session is over. Of one that broke, what it brought is kept: its client may come back for it.
-    pub(super) fn end(&mut self, end: Option<&JobEnd>) {
-        let broke = matches!(end, Some(JobEnd::PeerLeft | JobEnd::PeerVanished(_)));
+    /// The session is over; `left`: its client hung up. Of one that broke, what it brought is kept: its client may come back
+    /// for it, also when all was done but nobody can tell whether the client knows.
+    pub(super) fn end(&mut self, end: Option<&JobEnd>, left: bool) {
+        let broke = match end {
+            Some(JobEnd::PeerLeft | JobEnd::PeerVanished(_) | JobEnd::UploadStalled(_)) => true,
+            Some(JobEnd::Done) => !left,
+            _ => false,
+        };
         if let Some(claim) = self.claim.take().filter(|_| broke) {
             claim.keep();
         }
