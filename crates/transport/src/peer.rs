@@ -127,9 +127,10 @@ impl Peer {
         self.shared.stats()
     }
 
-    /// Changes [`PeerConfig::lost_after`](crate::PeerConfig::lost_after): after how much silence the peer is given up, counted from the last word
-    /// it sent. Works while connecting, connected and stalled, also in the middle of a silence: one that already lasts as
-    /// long ends the connection at once. Does not block; wakes the network thread, which follows in its next turn.
+    /// Changes [`PeerConfig::lost_after`](crate::PeerConfig::lost_after): after how much silence the peer is given up,
+    /// counted from the last word it sent. Works while connecting, connected and stalled, also in the middle of a silence:
+    /// one that already lasts as long ends the connection at once. Does not block; wakes the network thread, which follows
+    /// in its next turn.
     ///
     /// A path that was silent for longer than the configuration allowed may need an ICE restart to be used again.
     pub fn set_lost_after(&self, silence: Duration) {

@@ -29,7 +29,8 @@ impl EngineClock {
         at.checked_sub(self.ahead).unwrap_or(at)
     }
 
-    /// The peer is heard again after an outage, or gets a new path: it may have heard nothing while we heard everything. The clock is put forward as soon as there is a path.
+    /// The peer is heard again after an outage, or gets a new path: it may have heard nothing while we heard everything.
+    /// The clock is put forward as soon as there is a path.
     pub(super) fn outage_over(&mut self) {
         self.behind = true;
     }
