@@ -15,9 +15,10 @@ import pytest
 import framewire
 from framewire import ApiKeyTransport, InferenceConfiguration, InferenceHTTPClient, _errors, errors
 from framewire.config import InferenceSDKDeprecationWarning, InferenceSDKGuidanceWarning
+from framewire.errors import ConfigurationError, ConnectError
 from framewire.http import client as client_module
 from framewire.http import errors as http_errors
-from framewire.webrtc import ManualSource, StreamConfig, VideoFileSource
+from framewire.webrtc import Bitrate, ManualSource, Recovery, SessionOptions, SessionState, StreamConfig, VideoFileSource
 
 SPEC = {"version": "1.0", "inputs": [], "steps": [], "outputs": []}
 
@@ -255,3 +256,67 @@ def test_warnings_of_the_sdk_can_be_disabled_by_the_environment():
 
 def test_the_version_is_that_of_the_installed_package():
     assert framewire.__version__ not in ("", "development")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("stream_output", "image"),
+        ("stream_output", 5),
+        ("stream_output", [1]),
+        ("data_output", "*"),
+        ("declared_fps", "30"),
+        ("declared_fps", float("nan")),
+        ("processing_timeout", 1.5),
+        ("processing_timeout", -1),
+        ("processing_timeout", 10**400),
+        ("processing_timeout", "60"),
+        ("requested_plan", 5),
+        ("requested_region", ["eu"]),
+        ("turn_server", {"urls": object()}),
+        ("workflow_parameters", ["a"]),
+        ("workflow_parameters", {"a": object()}),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_a_configuration_error_that_names_it(field, value):
+    session = InferenceHTTPClient("http://127.0.0.1:9").webrtc.stream(
+        ManualSource(), workflow={}, config=StreamConfig(**{field: value})
+    )
+    with pytest.raises(ConfigurationError, match=field):
+        session.start()
+    assert session.state is SessionState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("queue", -1),
+        ("queue", "8"),
+        ("connect_timeout", -1.0),
+        ("lost_after", "15"),
+        ("bitrate", Bitrate(start=-1)),
+        ("recovery", Recovery(attempts=1.5)),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_a_configuration_error_that_names_it(field, value):
+    session = InferenceHTTPClient("http://127.0.0.1:9").webrtc.stream(
+        ManualSource(), workflow={}, options=SessionOptions(**{field: value})
+    )
+    with pytest.raises(ConfigurationError, match=field):
+        session.start()
+
+
+def test_whole_floats_and_no_list_of_outputs_are_accepted():
+    config = StreamConfig(stream_output=None, data_output=None, processing_timeout=60.0, declared_fps=30, workflow_parameters=None)
+    session = InferenceHTTPClient("http://127.0.0.1:9").webrtc.stream(ManualSource(), workflow={}, config=config)
+    with pytest.raises(ConnectError):
+        session.start()
+
+
+def test_outputs_are_checked_when_they_are_changed_too():
+    session = InferenceHTTPClient("http://127.0.0.1:9").webrtc.stream(ManualSource(), workflow={})
+    with pytest.raises(ConfigurationError, match="stream_output"):
+        session.reconfigure(stream_output="image")
+    session.reconfigure(data_output=("a", "b"))
+    assert session._outputs == {"stream_output": None, "data_output": ["a", "b"]}
+    session.close()

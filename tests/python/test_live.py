@@ -289,6 +289,84 @@ def test_what_cleanup_raises_reaches_the_first_closer_alone_and_everything_is_re
     assert not threads_of("framewire-source")
 
 
+def test_a_timeout_error_of_cleanup_is_its_own_and_reaches_the_closer(client):
+    class Fails(Own):
+        async def cleanup(self):
+            raise TimeoutError("the device did not answer")
+
+    session = stream(client, Fails(Track(-1)))
+    session.start()
+    with pytest.raises(TimeoutError, match="the device did not answer"):
+        session.close()
+    assert not threads_of("framewire-source")
+
+
+def test_a_timeout_error_of_the_sources_code_ends_the_session_like_any_failure(client):
+    class Fails(Own):
+        def get_initialization_params(self, config):
+            raise TimeoutError("the device did not answer")
+
+    source = Fails(Track(-1))
+    session = stream(client, source)
+    with pytest.raises(TimeoutError, match="the device did not answer"):
+        session.start(timeout=HANG_GUARD)
+    assert session.state is SessionState.CLOSED
+    assert source.events == ["configure", "cleanup"]
+
+
+def test_taking_frames_of_a_track_after_the_close_is_no_error(client):
+    from framewire import _core
+    from framewire.webrtc._custom import SourceRunner
+
+    source = Own(Track(-1))
+    runner = SourceRunner(source)
+    runner.wait_configured(HANG_GUARD)
+    runner.close()
+    _, sender = _core.Source.custom(True, True)
+    runner.begin(sender)
+    assert source.events == ["configure", "cleanup"]
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.001, float("nan")])
+def test_a_timeout_that_is_no_time_is_refused_and_changes_nothing(client, timeout):
+    session = stream(client, ManualSource())
+    for call in (session.start, session.wait):
+        with pytest.raises(ValueError, match="number of seconds"):
+            call(timeout=timeout)
+    assert session.state is SessionState.NOT_STARTED
+
+
+def test_the_sources_own_code_holds_up_nobody_who_closes(client):
+    inside, leave, outcome = threading.Event(), threading.Event(), []
+
+    class Slow(ManualSource):
+        def get_initialization_params(self, config):
+            inside.set()
+            leave.wait(HANG_GUARD)
+            return super().get_initialization_params(config)
+
+    session = stream(client, Slow())
+
+    def run():
+        try:
+            session.run()
+        except SessionClosedError as error:
+            outcome.append(error)
+
+    starter = threading.Thread(target=run)
+    starter.start()
+    assert inside.wait(HANG_GUARD)
+    closer = threading.Thread(target=session.close)
+    closer.start()
+    closer.join(HANG_GUARD / 2)
+    held_up = closer.is_alive()
+    leave.set()
+    starter.join(HANG_GUARD)
+    closer.join(HANG_GUARD)
+    assert not held_up
+    assert len(outcome) == 1
+
+
 def test_a_cleanup_that_hangs_does_not_hold_up_close(client, monkeypatch, caplog):
     from framewire.webrtc import _custom
 
@@ -310,9 +388,9 @@ def test_a_cleanup_that_hangs_does_not_hold_up_close(client, monkeypatch, caplog
 
 
 def test_a_source_that_configures_for_ever_is_a_typed_error(client, monkeypatch):
-    from framewire.webrtc import session as module
+    from framewire.webrtc import _custom
 
-    monkeypatch.setattr(module, "CONFIGURE_LIMIT", 0.2)
+    monkeypatch.setattr(_custom, "CONFIGURE_LIMIT", 0.2)
 
     class Slow(Own):
         async def configure_peer_connection(self, pc):

@@ -9,20 +9,28 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Coroutine, Optional
 
+from framewire.errors import ConnectError, SessionClosedError
 from framewire.webrtc._peer import PeerConnection
 
 if TYPE_CHECKING:
     from framewire import _core
     from framewire.webrtc.sources import StreamSource
 
-__all__ = ["SourceRunner"]
+__all__ = ["OutOfTime", "SourceRunner"]
 
 logger = logging.getLogger("framewire.webrtc.sources")
 
 CLEANUP_LIMIT = 2.0
 """Seconds a source's `cleanup` may take before `close` goes on without it."""
+CONFIGURE_LIMIT = 90.0
+"""Seconds a source may take to configure itself."""
+_CONFIGURING = "configuring the source"
 _END_OF_TRACK = "MediaStreamError"
 """Name of the exception by which tracks of aiortc say that they are over; aiortc itself is not needed."""
+
+
+class OutOfTime(Exception):
+    """The caller's own deadline has passed, which is no failure of the session."""
 
 
 class SourceRunner:
@@ -43,8 +51,39 @@ class SourceRunner:
     def begin(self, sender: "_core.Sender") -> None:
         """Starts to take frames from the track. Once only; without a track nothing happens."""
         track = self.connection._track
-        if track is not None:
+        if track is None:
+            return
+        try:
             self._loop.call_soon_threadsafe(self._start_pump, track, sender)
+        except RuntimeError:
+            # Closed meanwhile: the loop is gone, and the session takes no frames either.
+            sender.close()
+
+    def wait_configured(self, limit: Optional[float]) -> None:
+        """Blocks until the source has said what it needs, for at most `limit` seconds or `CONFIGURE_LIMIT`.
+
+        Raises:
+            OutOfTime: not within `limit`; it goes on.
+            SessionClosedError: the session was closed meanwhile.
+            ConnectError: the source failed, or took longer than `CONFIGURE_LIMIT`.
+        """
+        short = limit is not None and limit < CONFIGURE_LIMIT
+        concurrent.futures.wait([self.configured], limit if short else CONFIGURE_LIMIT)
+        kind = type(self._source).__name__
+        if not self.configured.done():
+            if short:
+                raise OutOfTime
+            raise ConnectError(
+                f"configuring {kind} did not finish within {CONFIGURE_LIMIT:g} s", kind="timeout", step=_CONFIGURING
+            )
+        try:
+            self.configured.result()
+        except concurrent.futures.CancelledError:
+            raise SessionClosedError("the session was closed while its source was being configured") from None
+        except Exception as error:
+            raise ConnectError(
+                f"{kind} could not be configured: {type(error).__name__}: {error}", kind="source_configure", step=_CONFIGURING
+            ) from error
 
     def close(self) -> None:
         """Stops the track's frames, awaits `cleanup` once and ends the thread.
@@ -61,17 +100,17 @@ class SourceRunner:
             cleanup = self._cleanup
         if threading.current_thread() is self._thread:
             return
-        try:
-            cleanup.result(CLEANUP_LIMIT)
-        except concurrent.futures.TimeoutError:
+        concurrent.futures.wait([cleanup], CLEANUP_LIMIT)
+        if not cleanup.done():
             logger.warning("cleanup() of %s did not end within %g s", type(self._source).__name__, CLEANUP_LIMIT)
             return
+        try:
+            cleanup.result()
         except Exception:
             if first:
                 raise
         finally:
-            if cleanup.done():
-                self._thread.join(CLEANUP_LIMIT)
+            self._thread.join(CLEANUP_LIMIT)
 
     def _submit(self, work: "Coroutine[Any, Any, None]") -> "concurrent.futures.Future[None]":
         try:

@@ -6,6 +6,7 @@ Not here: running a user's own source (`_custom`).
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, Type
 
 from framewire import _core
+from framewire.errors import ConfigurationError
 from framewire.webrtc import sources
 from framewire.webrtc._peer import PeerConnection
 
@@ -33,21 +34,22 @@ def is_plain(source: Any) -> bool:
     )
 
 
-def custom_source(
-    connection: PeerConnection, guard: sources.Guard
-) -> Tuple["_core.Source", Optional["_core.Sender"], Optional[sources.StreamSource]]:
-    """The native source for what was configured, where its frames go, and whose request fields are already known."""
+def custom_source(connection: PeerConnection, guard: sources.Guard) -> Tuple["_core.Source", Optional["_core.Sender"]]:
+    """The native source for what was configured, and where its frames go."""
     native = connection._native
     if native is not None:
-        return native.open_native(guard), None, native
-    source, sender = _core.Source.custom(connection._track is not None, connection._receives)
-    return source, sender, None
+        return native.open_native(guard), None
+    return _core.Source.custom(connection._track is not None, connection._receives)
 
 
 def overrides(
     source: sources.StreamSource, base: Optional[sources.StreamSource], config: "StreamConfig"
 ) -> Dict[str, Any]:
-    """The request fields that `source` asks for beyond what native code sends for `base` by itself."""
+    """The request fields that `source` asks for beyond what native code sends for `base` by itself. Runs user code.
+
+    Raises:
+        ConfigurationError: the source gave no dict.
+    """
     known: Dict[str, Any] = {}
     for own in _OWN:
         if isinstance(base, own):
@@ -57,4 +59,6 @@ def overrides(
             break
     missing = object()
     asked = source.get_initialization_params(config)
+    if not isinstance(asked, dict):
+        raise ConfigurationError(f"get_initialization_params() must return a dict, not {type(asked).__name__}")
     return {name: value for name, value in asked.items() if known.get(name, missing) != value}

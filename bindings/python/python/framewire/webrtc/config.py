@@ -17,10 +17,10 @@ class StreamConfig:
     """
 
     stream_output: List[str] = field(default_factory=list)
-    """Names of workflow outputs to receive as video; the first one that exists is used."""
+    """Names of workflow outputs to receive as video; the first one that exists is used. None is the same as `[]`."""
 
     data_output: List[str] = field(default_factory=list)
-    """Names of workflow outputs to receive as data; `["*"]` is every output but pictures."""
+    """Names of workflow outputs to receive as data; `["*"]` is every output but pictures. None is the same as `[]`."""
 
     realtime_processing: bool = True
     """True: the newest frame wins and each drop is counted. False: every frame. A video file source decides by itself."""

@@ -3,7 +3,6 @@
 Not here: protocol, media, waiting (all native), iteration (`_frames`), calling handlers (`_handlers`).
 """
 
-import concurrent.futures
 import json
 import logging
 import os
@@ -11,14 +10,15 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, Union, cast, overload
+from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast, overload
 
-from framewire import _core, _lifecycle, config
-from framewire.errors import ConfigurationError, ConnectError, SessionClosedError
-from framewire.webrtc._custom import SourceRunner
+from framewire import _core, _lifecycle
+from framewire.errors import SessionClosedError
+from framewire.webrtc._custom import OutOfTime, SourceRunner
 from framewire.webrtc._frames import FrameIterator, in_thread, parse_data
 from framewire.webrtc._handlers import Handlers, in_session_thread, metadata_of, on_session_thread
 from framewire.webrtc._native import custom_source, is_plain, overrides
+from framewire.webrtc._request import names, native_session
 from framewire.webrtc._types import Delivery, Gap, SessionState, StreamError, VideoMetadata
 from framewire.webrtc.config import SessionOptions, StreamConfig
 from framewire.webrtc.sources import NativeSource, StreamSource
@@ -28,9 +28,6 @@ __all__ = ["Delivery", "FrameIterator", "Gap", "SessionState", "StreamError", "V
 logger = logging.getLogger("framewire.webrtc.session")
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-
-CONFIGURE_LIMIT = 90.0
-"""Seconds a user's own source may take to configure itself."""
 
 
 class WebRTCSession:
@@ -79,6 +76,8 @@ class WebRTCSession:
         self._pid = os.getpid()
         # Re-entrant: a signal handler or finalizer may call close() in the middle of a call of the same thread.
         self._lock = threading.RLock()
+        self._asking = threading.RLock()
+        self._extra: Optional[Dict[str, Any]] = None
         self._closed = False
         self._paused = False
         self._outputs: Dict[str, Optional[List[str]]] = {"stream_output": None, "data_output": None}
@@ -102,6 +101,7 @@ class WebRTCSession:
 
         Raises:
             TimeoutError: not within `timeout` seconds; the start goes on.
+            ValueError: `timeout` is negative or no number.
             RuntimeError: the start failed (`framewire.errors` has the kinds), or the session is closed.
         """
         self._start(_deadline(timeout), timeout)
@@ -209,6 +209,7 @@ class WebRTCSession:
 
         Raises:
             TimeoutError: the stream did not end in time; it goes on.
+            ValueError: `timeout` is negative or no number.
             RuntimeError: the session failed (`framewire.errors` has the kinds), or is closed.
         """
         deadline = _deadline(timeout)
@@ -289,19 +290,20 @@ class WebRTCSession:
         """Changes what comes back from the next result on; None leaves a list as it is, `[]` for video means to choose anew.
 
         Raises:
+            ConfigurationError: no list of names.
             RuntimeError: the session is closed, or was started without video and none can be added.
         """
+        changes = {
+            name: None if value is None else names(value, name)
+            for name, value in (("stream_output", stream_output), ("data_output", data_output))
+        }
         with self._lock:
             self._check_usable()
             native = self._native
             if native is None:
-                for name, value in (("stream_output", stream_output), ("data_output", data_output)):
-                    if value is not None:
-                        self._outputs[name] = list(value)
+                self._outputs.update({name: value for name, value in changes.items() if value is not None})
                 return
-        native.reconfigure(
-            None if stream_output is None else list(stream_output), None if data_output is None else list(data_output)
-        )
+        native.reconfigure(**changes)
 
     def pause(self) -> None:
         """Stops asking for frames; what is under way still comes. Deadlines rest too. Before the start it begins paused."""
@@ -351,11 +353,11 @@ class WebRTCSession:
         self._raise_interrupt()
         self._check_usable()
         try:
-            native = self._prepare(deadline, timeout)
+            native = self._prepare(deadline)
             if not native.start(_remaining(deadline)):
-                raise TimeoutError(f"the session did not start within {timeout} s; it goes on starting")
-        except TimeoutError:
-            raise
+                raise OutOfTime
+        except OutOfTime:
+            raise TimeoutError(f"the session did not start within {timeout} s; it goes on starting") from None
         except BaseException:
             self._close_after_failure()
             self._raise_interrupt()
@@ -372,85 +374,46 @@ class WebRTCSession:
         except Exception:
             logger.warning("releasing a session that failed to start failed too", exc_info=True)
 
-    def _prepare(self, deadline: Optional[float], timeout: Optional[float]) -> _core.Session:
+    def _prepare(self, deadline: Optional[float]) -> _core.Session:
         """The native session; a user's own source is configured first."""
         with self._lock:
             self._check_usable()
             if self._native is not None:
                 return self._native
             _lifecycle.remember(self)
-            if is_plain(self._source):
-                return self._build()
-            if self._runner is None:
+            if self._runner is None and not is_plain(self._source):
                 self._runner = SourceRunner(self._source)
             runner = self._runner
-        self._wait_configured(runner, deadline, timeout)
+        if runner is not None:
+            runner.wait_configured(_remaining(deadline))
+        # Code of the user, for one caller alone, and never under the lock that `close` needs.
+        with self._asking:
+            if self._extra is None:
+                base = self._source if runner is None else runner.connection._native
+                self._extra = overrides(self._source, base, self._config)
         with self._lock:
             self._check_usable()
-            return self._native or self._build()
+            return self._native or self._build(self._extra)
 
-    def _wait_configured(self, runner: SourceRunner, deadline: Optional[float], timeout: Optional[float]) -> None:
-        remaining = _remaining(deadline)
-        try:
-            runner.configured.result(CONFIGURE_LIMIT if remaining is None else min(remaining, CONFIGURE_LIMIT))
-        except concurrent.futures.CancelledError:
-            raise SessionClosedError("the session was closed while its source was being configured") from None
-        except concurrent.futures.TimeoutError as error:
-            if runner.configured.done():
-                raise self._source_failed(error) from error
-            if deadline is not None:
-                raise TimeoutError(f"the session did not start within {timeout} s; it goes on starting") from None
-            raise ConnectError(
-                f"configuring {type(self._source).__name__} did not finish within {CONFIGURE_LIMIT:.0f} s",
-                kind="timeout",
-                step="configuring the source",
-            ) from None
-        except Exception as error:
-            raise self._source_failed(error) from error
-
-    def _source_failed(self, error: BaseException) -> ConnectError:
-        return ConnectError(
-            f"{type(self._source).__name__} could not be configured: {type(error).__name__}: {error}",
-            kind="source_configure",
-            step="configuring the source",
-        )
-
-    def _build(self) -> _core.Session:
+    def _build(self, extra: Dict[str, Any]) -> _core.Session:
         """Makes the native session from what is configured now. The lock is held; nothing here blocks."""
-        settings = self._config
-        source: _core.Source
-        base: Optional[StreamSource] = self._source
+        guard = self._handlers.guarded
         if self._runner is None:
-            source = cast(NativeSource, self._source).open_native(self._handlers.guarded)
+            source = cast(NativeSource, self._source).open_native(guard)
         else:
-            source, self._sender, base = custom_source(self._runner.connection, self._handlers.guarded)
-        extra = overrides(self._source, base, settings)
-        arguments = {
-            "frame_queue": config.WEBRTC_VIDEO_QUEUE_MAX_SIZE,
-            "shutdown_timeout": config.WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT,
-            "initial_frame_timeout": config.WEBRTC_INITIAL_FRAME_TIMEOUT,
-            **self._options._arguments(),
-        }
-        stream_output, data_output = self._outputs["stream_output"], self._outputs["data_output"]
-        native = _core.Session(
+            source, self._sender = custom_source(self._runner.connection, guard)
+        native = native_session(
             api_url=self._api_url,
             api_key=self._api_key,
             api_key_transport=self._api_key_transport,
             source=source,
-            workflow_configuration=_json(self._workflow_config, "the workflow"),
+            workflow=self._workflow_config,
             image_input=self._image_input_name,
-            stream_output=list(settings.stream_output or []) if stream_output is None else stream_output,
-            data_output=list(settings.data_output or []) if data_output is None else data_output,
-            realtime_processing=bool(settings.realtime_processing),
-            declared_fps=settings.declared_fps,
-            turn_server=_json(settings.turn_server, "turn_server") if settings.turn_server else None,
-            workflow_parameters=_json(settings.workflow_parameters or {}, "workflow_parameters"),
-            requested_plan=settings.requested_plan,
-            requested_region=settings.requested_region,
-            processing_timeout=settings.processing_timeout,
+            settings=self._config,
+            outputs=self._outputs,
+            extra=extra,
             predictions_output=self._predictions_output if self._model_mode else None,
-            request_overrides=_json(extra, "get_initialization_params()") if extra else None,
-            options=_core.Options(**arguments),
+            options=self._options,
         )
         self._native = native
         self._watch()
@@ -540,15 +503,10 @@ def _close_runner(runner: SourceRunner) -> None:
 
 
 def _deadline(timeout: Optional[float]) -> Optional[float]:
+    if timeout is not None and not timeout >= 0:
+        raise ValueError(f"a timeout is a number of seconds, 0 or more, not {timeout}")
     return None if timeout is None else time.monotonic() + timeout
 
 
 def _remaining(deadline: Optional[float]) -> Optional[float]:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
-
-
-def _json(value: Union[Dict[str, Any], List[Any], None], what: str) -> str:
-    try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{what} cannot be expressed in JSON: {error}") from None
