@@ -81,7 +81,6 @@ impl PyOptions {
                 "connect_timeout",
                 connect_timeout,
             ),
-            (&mut options.lost_after, "lost_after", lost_after),
             (
                 &mut options.signalling_timeout,
                 "signalling_timeout",
@@ -93,6 +92,9 @@ impl PyOptions {
                 target,
                 value.map(|value| duration(name, value)).transpose()?,
             );
+        }
+        if let Some(seconds) = lost_after {
+            options.lost_after = Some(duration("lost_after", seconds)?);
         }
         Ok(PyOptions { inner: options })
     }

@@ -43,8 +43,9 @@ pub struct ClientOptions {
     pub gather_timeout: Duration,
     /// Longest time from the answer to open channels. Default 30 s.
     pub connect_timeout: Duration,
-    /// Silence after which the worker counts as lost. Default 30 s, what an original may need.
-    pub lost_after: Duration,
+    /// Silence after which the worker counts as lost. Default `None`: 15 s with a worker of ours, 30 s with an original, which
+    /// may need them.
+    pub lost_after: Option<Duration>,
     /// Longest wait for the task type of a model. Default 10 s.
     pub lookup_timeout: Duration,
     /// Where downloaded videos are kept (`INFERENCE_SDK_VIDEO_CACHE_DIR`). Default `~/.cache/inference-sdk/videos`.
@@ -111,7 +112,7 @@ impl Default for ClientOptions {
             signalling_timeout: Duration::from_secs(90),
             gather_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(30),
-            lost_after: Duration::from_secs(30),
+            lost_after: None,
             lookup_timeout: Duration::from_secs(10),
             cache_dir: default_cache_dir(),
             download_timeout: Duration::from_secs(300),
@@ -130,6 +131,11 @@ impl Default for ClientOptions {
     }
 }
 
+/// Our own workers acknowledge keep-alives whatever else they do, and are asked for a new path meanwhile.
+const LOST_AFTER_OURS: Duration = Duration::from_secs(15);
+/// An original may be busy for as long.
+const LOST_AFTER_ORIGINAL: Duration = Duration::from_secs(30);
+
 const PLATFORM_US: &str = "https://api.roboflow.com";
 
 /// Largest accepted upload chunk: with its header it must fit one message of the transport.
@@ -137,6 +143,16 @@ const MAX_UPLOAD_CHUNK: usize =
     framewire_transport::MAX_SEND_MESSAGE - framewire_protocol::upload::UPLOAD_HEADER_LEN;
 
 impl ClientOptions {
+    /// How long a worker may be silent; one that did not answer yet counts as an original.
+    pub(crate) fn lost_after(&self, ours: bool) -> Duration {
+        let usual = if ours {
+            LOST_AFTER_OURS
+        } else {
+            LOST_AFTER_ORIGINAL
+        };
+        self.lost_after.unwrap_or(usual)
+    }
+
     /// Defaults overridden by the environment.
     ///
     /// # Errors
@@ -323,6 +339,16 @@ mod tests {
         assert_eq!(options.initial_frame_timeout, Duration::from_millis(1500));
         assert_eq!(options.cache_dir, PathBuf::from("/tmp/cache"));
         assert_eq!(options.platform_url, "http://127.0.0.1:9");
+    }
+
+    #[test]
+    fn silence_is_borne_by_the_kind_of_worker_unless_the_user_says_how_long() {
+        let mut options = ClientOptions::default();
+        let borne =
+            |options: &ClientOptions| [true, false].map(|ours| options.lost_after(ours).as_secs());
+        assert_eq!(borne(&options), [15, 30]);
+        options.lost_after = Some(Duration::from_secs(7));
+        assert_eq!(borne(&options), [7, 7]);
     }
 
     #[test]

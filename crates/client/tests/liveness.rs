@@ -172,7 +172,7 @@ fn a_link_that_falls_silent_is_given_up_and_replaced_when_asked_for() {
     });
     let source = VideoFileSource::new(clip().to_str().unwrap());
     let mut options = recovering();
-    options.lost_after = LOST_AFTER;
+    options.lost_after = Some(LOST_AFTER);
     let client = Client::new(&url).with_options(options);
     let session = client
         .stream(source, Workflow::inline(json!({})), config())

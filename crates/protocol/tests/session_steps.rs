@@ -220,12 +220,15 @@ fn a_worker_whose_port_refuses_is_gone_within_five_seconds_of_the_cause() {
 
 #[test]
 fn a_silent_peer_is_lost_after_thirty_seconds_or_what_was_agreed() {
-    for limit in [30, 15] {
-        let mut run = Run::new(
-            SessionConfig::new(false)
-                .with_upload()
-                .with_lost_after(seconds(limit)),
-        );
+    for (limit, agreed) in [(30, None), (20, None), (15, Some(seconds(15)))] {
+        let config = SessionConfig::new(false).with_upload();
+        let mut run = Run::new(match agreed {
+            Some(_) => config,
+            None => config.with_lost_after(seconds(limit)),
+        });
+        if let Some(agreed) = agreed {
+            run.session.set_lost_after(agreed);
+        }
         run.until(Step::Streaming)
             .feed(Input::Stalled(seconds(3)))
             .pass(seconds(limit - 4));

@@ -164,6 +164,9 @@ fn link(
         );
     }
     let both = agreement.map(|theirs| offered_agreement().intersect(theirs));
+    let lost_after = shared.options.lost_after(both.is_some());
+    peer.set_lost_after(lost_after);
+    shared.control(|machine| machine.set_lost_after(lost_after));
     shared.live.set_link(Link {
         track,
         ours: both.is_some(),

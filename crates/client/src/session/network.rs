@@ -25,7 +25,7 @@ pub(super) async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Of
         .with_channel(RESULTS)
         .with_gather_timeout(options.gather_timeout)
         .with_connect_timeout(options.connect_timeout)
-        .with_lost_after(options.lost_after)
+        .with_lost_after(options.lost_after(false))
         .with_relay_only(options.relay_only);
     if shared.plan.uploads {
         config = config.with_channel(UPLOAD);

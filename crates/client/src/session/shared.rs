@@ -141,7 +141,7 @@ impl Shared {
         let mut config = machine::SessionConfig::new(plan.realtime)
             .with_frame_outputs(frame_outputs(&plan, &plan.selection))
             .with_limits(limits)
-            .with_lost_after(options.lost_after);
+            .with_lost_after(options.lost_after(false));
         if plan.uploads {
             config = config.with_upload();
         }

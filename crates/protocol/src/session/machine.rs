@@ -75,6 +75,12 @@ impl Session {
         self.pause = last.pause.renewed();
     }
 
+    /// Changes the silence after which the peer is lost, from the next silence on: only its answer says what kind of peer
+    /// it is.
+    pub fn set_lost_after(&mut self, lost_after: Duration) {
+        self.config.lost_after = lost_after;
+    }
+
     /// Takes an event. Events that do not fit the state change nothing.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {

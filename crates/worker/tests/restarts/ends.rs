@@ -14,7 +14,7 @@ const LOST: Duration = Duration::from_secs(6);
 
 fn options() -> ClientOptions {
     let mut options = ClientOptions::default();
-    options.lost_after = LOST;
+    options.lost_after = Some(LOST);
     options
 }
 
@@ -79,7 +79,7 @@ fn a_session_the_worker_gave_up_ends_as_soon_as_it_says_so() {
         .restarts_refused
         .store(usize::MAX, Ordering::Relaxed);
     let mut options = options();
-    options.lost_after = 10 * LOST;
+    options.lost_after = Some(10 * LOST);
     let (mut worker, mut waiting) = (Some(worker), None);
     let rules = way.rules.clone();
     let (error, took) = cut_then(&way, options, || {
