@@ -110,11 +110,13 @@ impl<'a> Driver<'a> {
                         self.shared.input(Input::WorkerRefused);
                     }
                 }
-                Woken::Restarted(Outcome::SessionGone) => {
+                // It may have been another worker behind the same address that said so, while ours is only unreachable.
+                // Ending at once is a gain where a new connection follows; else silence decides.
+                Woken::Restarted(Outcome::SessionGone) if self.shared.may_reconnect() => {
                     self.shared.input(Input::PeerEnded(PeerEnd::Remote));
                 }
                 Woken::Time => self.on_time(),
-                Woken::Restarted(Outcome::Over) | Woken::Other => {}
+                Woken::Restarted(_) | Woken::Other => {}
             }
         }
     }

@@ -109,8 +109,12 @@ impl Shared {
     /// Whether the end of the connection need not be the end of the session.
     pub(super) fn is_recoverable(&self) -> bool {
         let cause = self.verdict().err();
+        cause.is_some_and(|cause| may_mend(&cause)) && self.may_reconnect()
+    }
+
+    /// Whether a new connection would follow the end of this one, if its cause allows.
+    pub(super) fn may_reconnect(&self) -> bool {
         self.options.recovery.attempts > 0
-            && cause.is_some_and(|cause| may_mend(&cause))
             && lock(&self.legs).was_up
             // What was lost cannot be sent again, and nothing else is left to send.
             && !self.live.is_exhausted()

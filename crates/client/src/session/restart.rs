@@ -31,7 +31,7 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 pub(super) enum Outcome {
     /// The worker is heard again, or restarts are of no use; the transport decides how long silence is borne.
     Over,
-    /// The worker has given the session up.
+    /// Whoever answered knows no such session (any more).
     SessionGone,
 }
 
@@ -121,7 +121,7 @@ impl Way {
             match self.attempt(gathering, &wanted).await {
                 Ok(()) => next = Some(Instant::now() + SETTLED_AFTER),
                 Err(NoPath::SessionGone) => {
-                    tracing::warn!("the worker has given this session up");
+                    tracing::warn!("the worker knows nothing of this session; no new network path");
                     return Outcome::SessionGone;
                 }
                 Err(NoPath::Refused(reason)) => {

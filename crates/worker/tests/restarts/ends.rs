@@ -1,6 +1,8 @@
 //! Restarts that do not come about: what the session ends with, and what is not even tried.
 
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use framewire::{Client, ClientOptions, Recovery, SessionError, VideoFileSource};
@@ -20,10 +22,6 @@ fn options() -> ClientOptions {
 
 /// Streams a file, cuts the path at its tenth frame, and returns what the session ended with.
 fn cut(way: &Way, options: ClientOptions) -> (SessionError, Duration) {
-    cut_then(way, options, || {})
-}
-
-fn cut_then(way: &Way, options: ClientOptions, mut then: impl FnMut()) -> (SessionError, Duration) {
     let clip = file(&video::numbered(120));
     let client = Client::new(&way.url).with_options(options);
     let session = session(&client, VideoFileSource::new(clip.path().to_str().unwrap()));
@@ -33,7 +31,6 @@ fn cut_then(way: &Way, options: ClientOptions, mut then: impl FnMut()) -> (Sessi
             Ok(event) if event.frame_id().unwrap().0 == 10 => {
                 way.cut();
                 begun = Some(Instant::now());
-                then();
             }
             Ok(_) => {}
             Err(error) => return (error, begun.expect("ten frames came").elapsed()),
@@ -71,36 +68,60 @@ fn a_worker_that_cannot_now_is_asked_again_until_it_can() {
 }
 
 #[test]
-fn a_session_the_worker_gave_up_ends_as_soon_as_it_says_so() {
+fn a_restart_answered_by_a_worker_that_does_not_know_the_session_ends_nothing() {
+    const FRAMES: u32 = 60;
+    let worker = worker();
+    let way = Way::to(&worker);
+    way.rules.restart_astray.store(true, Ordering::Relaxed);
+    let clip = file(&video::numbered(FRAMES));
+    let source = VideoFileSource::new(clip.path().to_str().unwrap());
+    let session = session(&Client::new(&way.url), source);
+    let (numbers, _) = watch(&session, |number| {
+        if number == 10 {
+            way.cut();
+        }
+    });
+    assert_eq!(numbers, (1..=u64::from(FRAMES)).collect::<Vec<_>>());
+    assert!(way.restarts() >= 1 && session.stats().reconnects == 0);
+}
+
+#[test]
+fn a_session_the_worker_gave_up_is_replaced_as_soon_as_it_says_so_where_that_is_wanted() {
+    const FRAMES: u32 = 60;
     let worker = worker_with(|config| config.limits.lost_after = Some(Duration::from_secs(4)));
     let way = Way::to(&worker);
+    let waited_for = Mutex::new(worker);
     // The worker is not asked before it has given the session up.
     way.rules
         .restarts_refused
         .store(usize::MAX, Ordering::Relaxed);
     let mut options = options();
     options.lost_after = Some(10 * LOST);
-    let (mut worker, mut waiting) = (Some(worker), None);
-    let rules = way.rules.clone();
-    let (error, took) = cut_then(&way, options, || {
-        let (worker, rules) = (worker.take(), rules.clone());
-        // The worker lives until its thread is joined.
-        waiting = Some(std::thread::spawn(move || {
-            assert!(
-                worker
-                    .as_ref()
-                    .is_some_and(|worker| worker.wait_idle(PATIENCE))
-            );
-            rules.restarts_refused.store(0, Ordering::Relaxed);
-            worker
-        }));
+    options.recovery = Recovery::reconnect();
+    let clip = file(&video::numbered(FRAMES));
+    let source = VideoFileSource::new(clip.path().to_str().unwrap());
+    let session = session(&Client::new(&way.url).with_options(options), source);
+    let (told, gaps) = channel();
+    session.on_gap(move |gap| told.send((gap.cause.clone(), gap.outage)).unwrap());
+    let numbers = std::thread::scope(|scope| {
+        let (numbers, _) = watch(&session, |number| {
+            if number == 10 {
+                way.cut();
+                scope.spawn(|| {
+                    assert!(waited_for.lock().unwrap().wait_idle(PATIENCE));
+                    way.rules.restarts_refused.store(0, Ordering::Relaxed);
+                });
+            }
+        });
+        numbers
     });
-    waiting.expect("it was cut").join().unwrap();
+    assert_eq!(numbers, (1..=u64::from(FRAMES)).collect::<Vec<_>>());
+    let (cause, outage) = gaps.recv().unwrap();
     assert!(
-        matches!(error, SessionError::PeerClosed { .. }),
-        "{error:?}"
+        matches!(cause, SessionError::PeerClosed { .. }),
+        "{cause:?}"
     );
-    assert!(took < 5 * LOST, "{took:?}");
+    assert!(outage < 5 * LOST, "{outage:?}");
 }
 
 #[test]

@@ -17,6 +17,8 @@ use crate::common::http::send;
 pub struct Rules {
     /// So many restarts are answered 503 in the worker's place.
     pub restarts_refused: AtomicUsize,
+    /// The next restart reaches a worker that knows nothing of the session, and the paths live again.
+    pub restart_astray: AtomicBool,
     /// Changes the bodies of restarts.
     pub restarts_changed: Mutex<Option<fn(&mut Value)>>,
     /// The worker's answers look like an original's.
@@ -127,7 +129,13 @@ impl Shared {
             && refused
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
                 .is_ok();
-        let (status, body) = if refuse {
+        let astray = restart && self.rules.restart_astray.swap(false, Ordering::Relaxed);
+        let (status, body) = if astray {
+            for path in self.paths.lock().unwrap().iter() {
+                path.dead.store(false, Ordering::Relaxed);
+            }
+            (404, "{\"error_type\": \"SessionNotFound\"}".to_owned())
+        } else if refuse {
             (503, "{\"message\": \"later\"}".to_owned())
         } else {
             self.pass(&method, &route, &headers, body, restart)
