@@ -143,6 +143,37 @@ fn errors_the_worker_reports_end_the_session() {
 }
 
 #[test]
+fn a_worker_that_shuts_down_is_replaced_and_without_recovery_that_is_the_error() {
+    let leaving = || {
+        Reply::script(|mut worker| {
+            worker.receive_file();
+            (1..=5).for_each(|n| worker.send_frame(n));
+            worker.complete_with(5, &["shutting down"], Some("worker_shutdown"));
+            worker.linger();
+        })
+    };
+    let worker = FakeWorker::sequence([leaving(), whole()]);
+    let session = session_of(&worker);
+    let gaps = gaps_of(&session);
+    let ids: Vec<_> = session
+        .frames()
+        .map(|event| event.unwrap().frame_id().unwrap().0)
+        .collect();
+    assert_eq!(ids, (1..=10).collect::<Vec<_>>());
+    let cause = gaps.recv().unwrap().cause;
+    assert!(matches!(cause, SessionError::Worker { .. }), "{cause:?}");
+    session.close();
+    assert_balanced(&session.stats());
+
+    let worker = FakeWorker::sequence([leaving(), whole()]);
+    let error = session_with(&worker, Recovery::default())
+        .run()
+        .unwrap_err();
+    assert!(matches!(error, SessionError::Worker { .. }), "{error:?}");
+    assert_eq!(worker.requests.try_iter().count(), 1);
+}
+
+#[test]
 fn without_recovery_a_broken_link_is_the_error_at_once() {
     let worker = FakeWorker::sequence([broken(), whole()]);
     for recovery in [Recovery::default(), Recovery::off()] {

@@ -172,6 +172,10 @@ impl<'a> Driver<'a> {
                 self.ended = true;
                 self.hearing = None;
                 self.recoverable = self.shared.is_recoverable();
+                if self.recoverable {
+                    // After a completion the machine leaves the connection to whoever closes; here that is this side.
+                    self.shared.input(Input::Close);
+                }
             }
             Output::Release => self.release(),
             _ => {}

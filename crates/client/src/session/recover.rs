@@ -74,6 +74,9 @@ impl Shared {
                 () = self.attention.notified() => {}
                 () = sleep_until(deadline) => return,
             }
+/// What a worker of ours gives as the reason when it shuts down under a session.
+const WORKER_SHUTDOWN: &str = "worker_shutdown";
+
         }
     }
 }
@@ -89,6 +92,11 @@ pub(super) fn may_mend(error: &SessionError) -> bool {
         | SessionError::Silent { .. }
         | SessionError::Signalling { .. }
         | SessionError::Connect { .. } => true,
+        // It goes down in an orderly way, and another one may take over.
+        SessionError::Worker {
+            termination_reason: Some(reason),
+            ..
+        } => reason == WORKER_SHUTDOWN,
         SessionError::Timeout { step, .. } | SessionError::Local { step, .. } => matches!(
             step,
             Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting
