@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 ///     .data_output(["predictions"]);
 /// assert!(config.realtime_processing);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StreamConfig {
     /// Workflow outputs wanted as pictures. Default: none, so no frame is delivered.
@@ -42,6 +42,27 @@ pub struct StreamConfig {
     /// Fields that replace those of the request, or are added to it, after everything else. What follows from them, such as
     /// `webrtc_realtime_processing` for acknowledgements, follows from the value that is sent.
     pub request_overrides: Map<String, Value>,
+}
+
+impl std::fmt::Debug for StreamConfig {
+    /// Of values that may hold passwords or keys only their names.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+        f.debug_struct("StreamConfig")
+            .field("stream_output", &self.stream_output)
+            .field("data_output", &self.data_output)
+            .field("realtime_processing", &self.realtime_processing)
+            .field("declared_fps", &self.declared_fps)
+            .field("has_turn_server", &self.turn_server.is_some())
+            .field("workflow_parameters", &names(&self.workflow_parameters))
+            .field("requested_plan", &self.requested_plan)
+            .field("requested_region", &self.requested_region)
+            .field("processing_timeout", &self.processing_timeout)
+            .field("image_input", &self.image_input)
+            .field("predictions_output", &self.predictions_output)
+            .field("request_overrides", &names(&self.request_overrides))
+            .finish()
+    }
 }
 
 impl Default for StreamConfig {

@@ -19,7 +19,7 @@ pub(crate) use crate::request::fields::offered_agreement;
 pub(crate) use crate::request::selection::{Rules, Selection};
 
 /// Everything about a session that is known before it connects.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Plan {
     /// What is asked for at the start.
     pub(crate) selection: Selection,
@@ -38,6 +38,18 @@ pub(crate) struct Plan {
     source_fields: Map<String, Value>,
     /// The user's own fields; they have the last word.
     overrides: Map<String, Value>,
+}
+
+impl std::fmt::Debug for Plan {
+    /// Without the fields of the request: addresses with passwords, keys and whatever else users put there.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan")
+            .field("selection", &self.selection)
+            .field("realtime", &self.realtime)
+            .field("media", &self.media)
+            .field("uploads", &self.uploads)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Plan {
