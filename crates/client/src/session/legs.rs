@@ -323,9 +323,9 @@ impl Shared {
             attempts: outage.attempts,
         };
         legs.policy.progressed();
-        legs.gaps += 1;
         self.ledger(|ledger| ledger.reconnected());
-        self.pipeline.insert(Item::Gap(Box::new(gap)));
+        // A gap nobody will be told must not be waited for.
+        legs.gaps += u64::from(self.pipeline.insert(Item::Gap(Box::new(gap))));
     }
 }
 

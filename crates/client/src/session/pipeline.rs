@@ -102,15 +102,17 @@ impl<I, O> Pipeline<I, O> {
         Offered::Taken
     }
 
-    /// Puts something on the conveyor that needs no work, behind everything offered so far and whatever the bounds. Nothing
-    /// after the end.
-    pub(crate) fn insert(&self, output: O) {
+    /// Puts something on the conveyor that needs no work, behind everything offered so far and whatever the bounds. False
+    /// after the end: nobody will take it.
+    pub(crate) fn insert(&self, output: O) -> bool {
         let mut state = self.lock();
-        if !state.shut && !state.ended {
-            state.slots.push_back(Slot::Done(Some(output)));
-            drop(state);
-            self.changed.notify_all();
+        if state.shut || state.ended {
+            return false;
         }
+        state.slots.push_back(Slot::Done(Some(output)));
+        drop(state);
+        self.changed.notify_all();
+        true
     }
 
     /// Takes the oldest item nobody has begun with, to make room for a newer one.
@@ -372,13 +374,13 @@ mod tests {
         for n in 0..8 {
             assert_eq!(line.offer(n, 1), Offered::Taken);
         }
-        line.insert(80);
+        assert!(line.insert(80));
         assert_eq!(line.offer(8, 1), Offered::Full(8));
         assert_eq!(line.evict(), Some(0));
         assert_eq!(line.evict(), Some(1));
         assert_eq!(line.offer(8, 1), Offered::Taken);
         line.end();
-        line.insert(90);
+        assert!(!line.insert(90));
         let worker = std::thread::spawn({
             let line = Arc::new(line);
             let out = line.clone();
