@@ -6,9 +6,15 @@ mod support;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use framewire::{EndKind, FrameId, ManualSource, RtspSource, SessionStats, VideoFileSource};
+use framewire::{
+    DropReason, EndKind, FrameId, ManualSource, RtspSource, SessionStats, VideoFileSource,
+};
+use framewire_transport::VideoConfig;
 use support::gaps::{assert_balanced, gaps_of, recovering};
-use support::{FakeWorker, GUARD, Pusher, Reply, Streamer, clip, config, number};
+use support::{
+    Echo, FakeWorker, GUARD, Habits, Pusher, Reply, Streamer, Worker, assert_consistent, clip,
+    config, number,
+};
 
 fn assert_all_balanced(stats: &SessionStats) {
     assert_balanced(stats);
@@ -82,6 +88,55 @@ fn pushed_frames_go_on_over_a_gap_and_none_of_them_is_stale() {
     assert!(stats.outgoing.unwrap().dropped["no_link"] >= 5);
     assert_eq!(stats.reconnects, 1);
     assert!(stats.pairing.exact >= 11, "pairs of both connections count");
+}
+
+#[test]
+fn results_that_wait_while_the_next_connection_has_no_pictures_are_settled_as_they_were_counted() {
+    const FRAMES: u32 = 5;
+    let first = Reply::echo(|mut echo| {
+        echo.echo(FRAMES.into());
+        echo.receive();
+        echo.worker.hang_up();
+    });
+    let (up, second_is_up) = channel();
+    let second = move |worker: Worker| {
+        let mut echo = Echo::new(worker, Habits::default());
+        up.send(()).unwrap();
+        echo.worker.linger();
+    };
+    let no_pictures = VideoConfig::default().with_send(false);
+    let second = Reply::Video(no_pictures, true, Box::new(second));
+    let worker = FakeWorker::sequence([first, second]);
+    let source = ManualSource::new();
+    let mut pusher = Pusher::new(source.sender());
+    let session = worker.session_with(source, config(), recovering());
+    let (told, results) = channel();
+    let (release, held) = channel::<()>();
+    session.on_result(move |_| {
+        told.send(()).unwrap();
+        let _ = held.recv();
+    });
+    session.start().unwrap();
+    let mut frames = session.frames();
+    for n in 1..=FRAMES {
+        pusher.push(n);
+        assert_eq!(number(&frames.next().unwrap().unwrap()), n);
+    }
+    pusher.push(FRAMES + 1);
+    second_is_up.recv_timeout(GUARD).unwrap();
+    drop(release);
+    for _ in 0..FRAMES {
+        results.recv_timeout(GUARD).unwrap();
+    }
+    let books = session.stats().frames;
+    assert_consistent(&books);
+    assert_eq!(books.delivered, u64::from(FRAMES));
+    assert!(
+        !books.dropped.contains_key(&DropReason::NoPicture),
+        "{books:?}"
+    );
+    drop(frames);
+    session.close();
 }
 
 #[test]

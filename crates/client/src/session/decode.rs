@@ -41,6 +41,8 @@ pub(crate) struct Received {
     pub(crate) arrived: Instant,
     /// When its frame was captured, if that was here and frames do not come back on a track.
     pub(crate) captured: Option<Instant>,
+    /// Its frame comes on the track and is counted there. Kept from its arrival on: the next connection may differ.
+    pub(crate) frame_on_track: bool,
 }
 
 impl Job {
@@ -75,6 +77,7 @@ impl Job {
                 asked,
                 arrived: now,
                 captured: None,
+                frame_on_track: false,
             },
             picture,
         }

@@ -63,6 +63,7 @@ fn deliver(shared: &Shared, done: Done) {
         asked,
         arrived,
         captured,
+        frame_on_track,
     } = result;
     let metadata = metadata.as_ref();
     shared.ledger(|ledger| ledger.result(errors.len()));
@@ -99,7 +100,7 @@ fn deliver(shared: &Shared, done: Done) {
             shared.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
         }
         // Its frame is on the track and counted there.
-        None if shared.live.frames_on_track() => {}
+        None if frame_on_track => {}
         None if !shared.asked.expects_pictures() => {
             let now = Instant::now();
             shared.ledger(|ledger| {

@@ -85,6 +85,7 @@ impl<'a> Intake<'a> {
                 }
                 let on_track = delivery.track_ticket();
                 let mut job = Job::new(body, &message, delivery, shared.asked.now(), now);
+                job.result.frame_on_track = shared.live.frames_on_track();
                 if let Some(metadata) = &mut job.result.metadata {
                     metadata.frame_id = shared.shown(metadata.frame_id);
                 }
@@ -92,7 +93,7 @@ impl<'a> Intake<'a> {
                 shared.live_result(&mut job.result, on_track);
                 let id = job.result.metadata.as_ref().map(|data| data.frame_id);
                 if shared.admit_result(id) {
-                    if !shared.live.frames_on_track() {
+                    if !job.result.frame_on_track {
                         shared.ledger(|ledger| ledger.received());
                     }
                     self.place(job, Job::weight(body));
@@ -145,7 +146,7 @@ impl<'a> Intake<'a> {
         match job.picture {
             Some((frame, _)) => self.shared.drop_frame(frame, why, reason),
             // Its frame is on the track and counted there.
-            None if self.shared.live.frames_on_track() => {}
+            None if job.result.frame_on_track => {}
             None => self.shared.ledger(|ledger| ledger.dropped(reason, 1)),
         }
         self.shared.control(|machine| machine.handlers_done(ticket));
@@ -157,7 +158,7 @@ impl<'a> Intake<'a> {
         match job.picture {
             Some((frame, _)) => self.shared.skip_repeated(frame),
             // Its frame is on the track and counted there.
-            None if self.shared.live.frames_on_track() => {}
+            None if job.result.frame_on_track => {}
             None => self.shared.ledger(|ledger| ledger.repeated()),
         }
         self.shared.control(|machine| machine.handlers_done(ticket));
