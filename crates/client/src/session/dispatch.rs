@@ -40,7 +40,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
                 shared.gap_told();
             }
             // Decoding contains its own panics, so this is a bug; without its tickets the session cannot go on.
-            Turn::Item(None) => shared.fail(SessionError::Local {
+            Turn::Item(None) => shared.settle(SessionError::Local {
                 step: Step::Streaming,
                 reason: "reading a result failed inside; please report this".into(),
             }),

@@ -208,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// Makes everything that belongs to one connection ready for the next. False: the session was closed meanwhile.
+    /// Makes everything that belongs to one connection ready for the next. False: the session is over.
     pub(super) fn begin_leg(&self) -> bool {
         self.renew_control();
         self.live.renew();
@@ -224,7 +224,7 @@ impl Shared {
         legs.pictures.next_leg(repeats);
         drop(legs);
         // Asked last: whoever closes after this finds the new machine.
-        !self.is_closed()
+        !self.is_over()
     }
 
     /// The channels are open.

@@ -1,6 +1,7 @@
 //! Starting and closing a session, and keeping count of its threads.
 //! Not here: what the threads do.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -259,9 +260,10 @@ struct Member(Arc<Shared>);
 
 impl Member {
     fn enter(shared: Arc<Shared>) -> Self {
-        lock(&shared.state)
-            .threads
-            .push(std::thread::current().id());
+        let mut state = lock(&shared.state);
+        state.threads.push(std::thread::current().id());
+        state.inside += 1;
+        drop(state);
         Member(shared)
     }
 }
@@ -269,17 +271,104 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // Whoever waits for this thread's work would wait for ever.
-            self.0.fail(SessionError::Local {
+            // Whoever waits for this thread's work would wait for ever, and no other connection brings it back.
+            self.0.settle(SessionError::Local {
                 step: Step::Streaming,
                 reason: "a thread of the session failed inside; please report this".into(),
             });
         }
-        let me = std::thread::current().id();
         let mut state = lock(&self.0.state);
+        state.inside -= 1;
+        if state.closed && state.inside == 0 {
+            drop(state);
+            // Whoever closed from within did not wait for this. Dropping handlers runs foreign code: a panic there is theirs.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.0.handlers.clear()));
+            state = lock(&self.0.state);
+        }
+        let me = std::thread::current().id();
         state.threads.retain(|thread| *thread != me);
         state.alive -= 1;
         drop(state);
         self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, RtspSource, Session, StreamConfig, Workflow};
+    use framewire_protocol::session::PeerEnd;
+    use serde_json::json;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    fn session() -> Session {
+        let source = RtspSource::new("rtsp://user:hunter2@camera.example/1").unwrap();
+        let config = StreamConfig::new()
+            .turn_server(
+                json!({"urls": "turn:t.example", "username": "u", "credential": "hunter2"}),
+            )
+            .request_override("api_key", json!("hunter2"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+        Client::new("http://127.0.0.1:9")
+            .with_api_key("hunter2")
+            .stream(source, Workflow::inline(json!({})), config)
+            .unwrap()
+    }
+
+    #[test]
+    fn no_debug_text_of_a_session_shows_a_password_or_key() {
+        let session = session();
+        for text in [
+            format!("{session:?}"),
+            format!("{:?}", session.closer()),
+            format!("{:?}", session.frames()),
+            format!("{:?}", session.observer()),
+            format!("{:?}", session.frame_stream()),
+        ] {
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_fails_between_two_connections_ends_the_session() {
+        let session = session();
+        let shared = &session.shared;
+        shared.input(Input::Start);
+        shared.input(Input::PeerEnded(PeerEnd::Remote));
+        let (told, over) = channel::<()>();
+        shared
+            .spawn("failing", move |_| {
+                let _told = told;
+                panic!("inside");
+            })
+            .unwrap();
+        over.recv().unwrap_err();
+        let mut state = lock(&shared.state);
+        while state.alive > 0 {
+            state = shared.wait(state, None).unwrap();
+        }
+        drop(state);
+        assert!(!shared.begin_leg(), "there is no next connection");
+        assert!(matches!(shared.verdict(), Err(SessionError::Local { .. })));
+    }
+
+    #[test]
+    fn a_session_closed_from_within_lets_go_of_its_handlers() {
+        let session = session();
+        let shared = &session.shared;
+        let (held, gone) = channel::<()>();
+        session.on_frame(move |_| held.send(()).unwrap());
+        let (go, wait) = channel::<()>();
+        shared
+            .spawn("closing", move |shared| {
+                shared.close();
+                wait.recv().unwrap_err();
+            })
+            .unwrap();
+        drop(go);
+        // The sender lives as long as the handler.
+        let gone = gone.recv_timeout(Duration::from_secs(30));
+        assert_eq!(gone, Err(RecvTimeoutError::Disconnected));
     }
 }

@@ -18,12 +18,12 @@ pub(super) async fn recover(shared: &Arc<Shared>, ready: &Ready) -> Option<Conne
     }
     // A frame of the old connection that waits for its consumer is nobody's outage.
     shared
-        .until_or_closed(None, |state| state.producers <= 1)
+        .until_or_over(None, |state| state.producers <= 1)
         .await;
     shared.link_lost(Instant::now());
     let deadline = shared.recovery_deadline();
     shared
-        .until_or_closed(deadline, |state| state.leg_threads == 0)
+        .until_or_over(deadline, |state| state.leg_threads == 0)
         .await;
     loop {
         let at = match shared.next_attempt(Instant::now()) {
@@ -33,7 +33,7 @@ pub(super) async fn recover(shared: &Arc<Shared>, ready: &Ready) -> Option<Conne
                 return None;
             }
         };
-        shared.until_or_closed(Some(at), |_| false).await;
+        shared.until_or_over(Some(at), |_| false).await;
         if !shared.begin_leg() {
             shared.settle(SessionError::Closed);
             return None;
@@ -59,14 +59,10 @@ async fn attempt(shared: &Arc<Shared>, ready: &Ready) -> Result<Connected, Sessi
 }
 
 impl Shared {
-    /// Waits until `reached`, the deadline or the close of the session.
-    async fn until_or_closed(&self, deadline: Option<Instant>, reached: impl Fn(&State) -> bool) {
+    /// Waits until `reached`, the deadline or the end of the session.
+    async fn until_or_over(&self, deadline: Option<Instant>, reached: impl Fn(&State) -> bool) {
         loop {
-            let over = {
-                let state = lock(&self.state);
-                state.closed || reached(&state)
-            };
-            if over {
+            if self.is_over() || reached(&lock(&self.state)) {
                 return;
             }
             tokio::select! {
@@ -74,12 +70,12 @@ impl Shared {
                 () = self.attention.notified() => {}
                 () = sleep_until(deadline) => return,
             }
-/// What a worker of ours gives as the reason when it shuts down under a session.
-const WORKER_SHUTDOWN: &str = "worker_shutdown";
-
         }
     }
 }
+
+/// What a worker of ours gives as the reason when it shuts down under a session.
+const WORKER_SHUTDOWN: &str = "worker_shutdown";
 
 /// Whether another attempt may do what this one did not.
 pub(super) fn may_mend(error: &SessionError) -> bool {
@@ -92,15 +88,15 @@ pub(super) fn may_mend(error: &SessionError) -> bool {
         | SessionError::Silent { .. }
         | SessionError::Signalling { .. }
         | SessionError::Connect { .. } => true,
+        SessionError::Timeout { step, .. } | SessionError::Local { step, .. } => matches!(
+            step,
+            Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting
+        ),
         // It goes down in an orderly way, and another one may take over.
         SessionError::Worker {
             termination_reason: Some(reason),
             ..
         } => reason == WORKER_SHUTDOWN,
-        SessionError::Timeout { step, .. } | SessionError::Local { step, .. } => matches!(
-            step,
-            Step::Gathering | Step::Reaching | Step::Signalling | Step::Connecting
-        ),
         // Too early, too many, or its own trouble; whatever else it refuses it will refuse again.
         SessionError::Http(failure) => {
             failure.status >= 500 || matches!(failure.status, 408 | 409 | 425 | 429)

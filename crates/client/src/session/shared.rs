@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) queued_bytes: usize,
     /// Threads of this session; they must not wait for their own end.
     pub(super) threads: Vec<ThreadId>,
+    /// Of them, those that still work; the last one to leave a closed session lets go of the handlers.
+    pub(super) inside: usize,
     /// Spawned and not yet finished.
     pub(super) alive: usize,
     /// Threads that still hand out frames.
@@ -179,6 +181,7 @@ impl Shared {
                 queue: DeliveryQueue::new(capacity, policy),
                 queued_bytes: 0,
                 threads: Vec::new(),
+                inside: 0,
                 alive: 0,
                 // The dispatcher.
                 producers: 1,
@@ -310,6 +313,15 @@ impl Shared {
         control.fate.get_or_insert(fate);
         control.machine.handle(Instant::now(), Input::Close);
         self.follow(&mut control);
+        drop(control);
+        // Between two connections the machine has nothing to say.
+        self.attention.notify_one();
+    }
+
+    /// Whether no further connection is wanted: the session was closed, or its end is settled.
+    pub(super) fn is_over(&self) -> bool {
+        let settled = lock(&self.control).fate.is_some();
+        settled || self.is_closed()
     }
 
     fn follow(&self, control: &mut Control) {
