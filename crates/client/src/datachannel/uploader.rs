@@ -216,7 +216,7 @@ impl<C: UploadChannel> VideoFileUploader<C> {
                 if let Poll::Ready(result) = work.as_mut().poll(&mut cx) {
                     return result;
                 }
-                if !parked.wait(Instant::now() + patience) {
+                if !parked.wait(Instant::now().checked_add(patience)) {
                     break;
                 }
             }
@@ -259,9 +259,13 @@ struct Parked {
 }
 
 impl Parked {
-    /// Waits on that thread until it is woken; false when the deadline came first.
-    fn wait(&self, deadline: Instant) -> bool {
+    /// Waits on that thread until it is woken; false when the deadline, if there is one, came first.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
         while !self.woken.swap(false, Ordering::Acquire) {
+            let Some(deadline) = deadline else {
+                std::thread::park();
+                continue;
+            };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
