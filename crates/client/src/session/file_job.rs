@@ -17,7 +17,7 @@ pub(super) struct FileJob {
     prepared: PreparedFile,
     /// None where the file system does not say.
     modified: Option<SystemTime>,
-    progress: Option<Arc<Mutex<ProgressCallback>>>,
+    progress: Option<Arc<Mutex<Option<ProgressCallback>>>>,
     identity: UploadIdentity,
 }
 
@@ -31,7 +31,7 @@ impl FileJob {
         FileJob {
             modified: metadata.ok().and_then(|metadata| metadata.modified().ok()),
             prepared,
-            progress: progress.map(|callback| Arc::new(Mutex::new(callback))),
+            progress: progress.map(|callback| Arc::new(Mutex::new(Some(callback)))),
             identity,
         }
     }
@@ -53,7 +53,14 @@ impl FileJob {
         let mut file = file.try_clone().map_err(unreadable)?;
         file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         let progress = self.progress.clone().map(|shared| -> ProgressCallback {
-            Box::new(move |done, total| (lock(&shared))(done, total))
+            Box::new(move |done, total| {
+                let mut kept = lock(&shared);
+                // One that panics is not put back: no later connection calls it again.
+                if let Some(mut callback) = kept.take() {
+                    callback(done, total);
+                    *kept = Some(callback);
+                }
+            })
         });
         Ok(Upload {
             file,
@@ -97,6 +104,23 @@ mod tests {
             file,
             FileJob::new(prepared, None, UploadIdentity::new(None)),
         )
+    }
+
+    #[test]
+    fn a_progress_callback_that_panicked_is_not_called_by_later_uploads() {
+        let (_file, mut job) = job(b"whole");
+        let calls = Arc::new(Mutex::new(0));
+        let seen = calls.clone();
+        job.progress = Some(Arc::new(Mutex::new(Some(Box::new(move |_, _| {
+            *lock(&seen) += 1;
+            panic!("mine");
+        })))));
+        for _ in 0..2 {
+            let mut progress = job.upload().unwrap().progress.unwrap();
+            let call = std::panic::AssertUnwindSafe(|| progress(1, 2));
+            let _ = std::panic::catch_unwind(call);
+        }
+        assert_eq!(*lock(&calls), 1);
     }
 
     #[test]
