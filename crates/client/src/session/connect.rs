@@ -248,6 +248,14 @@ pub(super) async fn blocking<T: Send + 'static>(
     step: Step,
     work: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
 ) -> Result<T, SessionError> {
+    aside(work, |reason| SessionError::Local { step, reason }).await
+}
+
+/// The same with an error of its own for work that panicked.
+pub(super) async fn aside<T: Send + 'static, E: Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    failed: impl FnOnce(String) -> E,
+) -> Result<T, E> {
     let counted = Work::begin();
     let task = tokio::task::spawn_blocking(move || {
         let _counted = counted;
@@ -255,10 +263,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     });
     match task.await {
         Ok(result) => result,
-        Err(_) => Err(SessionError::Local {
-            step,
-            reason: "an internal task failed; please report this".into(),
-        }),
+        Err(_) => Err(failed("an internal task failed; please report this".into())),
     }
 }
 

@@ -14,8 +14,7 @@ use tokio::sync::watch;
 
 use crate::http::{NoPath, Signalling};
 use crate::request::offered_agreement;
-use crate::session::background::Work;
-use crate::session::connect::chain;
+use crate::session::connect::{aside, chain};
 use crate::session::shared::Shared;
 use crate::session::thread::sleep_until;
 
@@ -167,16 +166,6 @@ impl Way {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RestartError> + Send + 'static,
 ) -> Result<T, NoPath> {
-    let counted = Work::begin();
-    let task = tokio::task::spawn_blocking(move || {
-        let _counted = counted;
-        work()
-    });
-    match task.await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(NoPath::NotNow(chain(&error))),
-        Err(_) => Err(NoPath::Refused(
-            "an internal task failed; please report this".into(),
-        )),
-    }
+    let work = || work().map_err(|error| NoPath::NotNow(chain(&error)));
+    aside(work, NoPath::Refused).await
 }

@@ -107,7 +107,7 @@ impl Shared {
     }
 }
 
-pub(super) async fn sleep_until(at: Option<Instant>) {
+pub(in crate::session) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

@@ -16,6 +16,7 @@ use crate::session::live::inbox::TrackResult;
 use crate::session::live::start::media_codec;
 use crate::session::queue::QueuedFrame;
 use crate::session::shared::Shared;
+use crate::session::thread::sleep_until;
 use crate::stats::{DropReason, Stage};
 
 /// Batch: how long frame and result wait for each other. Longer than any repair of a lost packet takes.
@@ -284,12 +285,5 @@ impl<'a> Receiver<'a> {
                 .ledger(|ledger| ledger.stages.worker(times, round_trip));
         }
         sent.map(|sent| sent.captured)
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
