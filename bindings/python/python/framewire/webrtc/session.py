@@ -7,21 +7,18 @@ import json
 import logging
 import os
 import threading
-import time
-import weakref
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, cast, overload
 
 from framewire import _core, _lifecycle
-from framewire.errors import SessionClosedError
-from framewire.webrtc._custom import OutOfTime, SourceRunner
+from framewire.webrtc._custom import SourceRunner
 from framewire.webrtc._frames import FrameIterator, in_thread, parse_data
-from framewire.webrtc._handlers import Handlers, in_session_thread, metadata_of, on_session_thread
-from framewire.webrtc._native import custom_source, is_plain, overrides
-from framewire.webrtc._request import names, native_session
+from framewire.webrtc._handlers import Handlers, in_session_thread, metadata_of
+from framewire.webrtc._request import names
+from framewire.webrtc._starting import Starting, deadline_of, remaining
 from framewire.webrtc._types import Delivery, Gap, SessionState, StreamError, VideoMetadata
 from framewire.webrtc.config import SessionOptions, StreamConfig
-from framewire.webrtc.sources import NativeSource, StreamSource
+from framewire.webrtc.sources import StreamSource
 
 __all__ = ["Delivery", "FrameIterator", "Gap", "SessionState", "StreamError", "VideoMetadata", "WebRTCSession"]
 
@@ -30,7 +27,7 @@ logger = logging.getLogger("framewire.webrtc.session")
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-class WebRTCSession:
+class WebRTCSession(Starting):
     """A stream from a source through a worker and back. Made by `client.webrtc.stream`.
 
     The constructor connects nothing and starts no thread; the first `run`, `wait`, `start` or step of `video()` does.
@@ -104,7 +101,7 @@ class WebRTCSession:
             ValueError: `timeout` is negative or no number.
             RuntimeError: the start failed (`framewire.errors` has the kinds), or the session is closed.
         """
-        self._start(_deadline(timeout), timeout)
+        self._start(deadline_of(timeout), timeout)
 
     def close(self) -> None:
         """Ends the session and releases everything; at most about 2 s. Does nothing when it has been done before.
@@ -212,10 +209,10 @@ class WebRTCSession:
             ValueError: `timeout` is negative or no number.
             RuntimeError: the session failed (`framewire.errors` has the kinds), or is closed.
         """
-        deadline = _deadline(timeout)
+        deadline = deadline_of(timeout)
         cursor = self._open(False, deadline, timeout)
         try:
-            while cursor.next(_remaining(deadline)) is not None:
+            while cursor.next(remaining(deadline)) is not None:
                 pass
         except TimeoutError:
             raise TimeoutError(f"the stream did not end within {timeout} s") from None
@@ -334,133 +331,6 @@ class WebRTCSession:
         native = self._native
         return None if native is None else Delivery(*native.delivery)
 
-    # Inner workings
-
-    def _check_usable(self) -> None:
-        if os.getpid() != self._pid:
-            raise RuntimeError(
-                "this session belongs to the parent of a fork and cannot be used here; make sessions after forking"
-            )
-        if self._closed:
-            raise SessionClosedError("cannot use a closed session; make a new one with stream()")
-
-    def _open(self, pictures: bool, deadline: Optional[float], timeout: Optional[float] = None) -> _core.Cursor:
-        """Starts the session if need be; a new consumer of its frames."""
-        return self._start(deadline, timeout).cursor(pictures)
-
-    def _start(self, deadline: Optional[float], timeout: Optional[float] = None) -> _core.Session:
-        # It closed the session: first the reason, and only the next use is told of the end.
-        self._raise_interrupt()
-        self._check_usable()
-        try:
-            native = self._prepare(deadline)
-            if not native.start(_remaining(deadline)):
-                raise OutOfTime
-        except OutOfTime:
-            raise TimeoutError(f"the session did not start within {timeout} s; it goes on starting") from None
-        except BaseException:
-            self._close_after_failure()
-            self._raise_interrupt()
-            raise
-        with self._lock:
-            runner, sender, self._sender = self._runner, self._sender, None
-        if runner is not None and sender is not None:
-            runner.begin(sender)
-        return native
-
-    def _close_after_failure(self) -> None:
-        try:
-            self.close()
-        except Exception:
-            logger.warning("releasing a session that failed to start failed too", exc_info=True)
-
-    def _prepare(self, deadline: Optional[float]) -> _core.Session:
-        """The native session; a user's own source is configured first."""
-        with self._lock:
-            self._check_usable()
-            if self._native is not None:
-                return self._native
-            _lifecycle.remember(self)
-            if self._runner is None and not is_plain(self._source):
-                self._runner = SourceRunner(self._source)
-            runner = self._runner
-        if runner is not None:
-            runner.wait_configured(_remaining(deadline))
-        # Code of the user, for one caller alone, and never under the lock that `close` needs.
-        with self._asking:
-            if self._extra is None:
-                base = self._source if runner is None else runner.connection._native
-                self._extra = overrides(self._source, base, self._config)
-        with self._lock:
-            self._check_usable()
-            return self._native or self._build(self._extra)
-
-    def _build(self, extra: Dict[str, Any]) -> _core.Session:
-        """Makes the native session from what is configured now. The lock is held; nothing here blocks."""
-        guard = self._handlers.guarded
-        if self._runner is None:
-            source = cast(NativeSource, self._source).open_native(guard)
-        else:
-            source, self._sender = custom_source(self._runner.connection, guard)
-        native = native_session(
-            api_url=self._api_url,
-            api_key=self._api_key,
-            api_key_transport=self._api_key_transport,
-            source=source,
-            workflow=self._workflow_config,
-            image_input=self._image_input_name,
-            settings=self._config,
-            outputs=self._outputs,
-            extra=extra,
-            predictions_output=self._predictions_output if self._model_mode else None,
-            options=self._options,
-        )
-        self._native = native
-        self._watch()
-        if self._paused:
-            native.pause()
-        if self._closed:
-            # A signal handler of this thread closed the session a moment ago.
-            native.close()
-            self._check_usable()
-        return native
-
-    def _watch(self) -> None:
-        """Connects the handlers there are; what they call back must not keep this session alive."""
-        handlers = self._handlers
-        weak = weakref.ref(self)
-
-        def failed(text: str) -> None:
-            session = weak()
-            if session is not None and session._native is not None:
-                session._native.note_handler_error(text)
-
-        def interrupted() -> None:
-            session = weak()
-            if session is not None:
-                session.close()
-
-        handlers.failed, handlers.interrupted = failed, interrupted
-        if handlers.wants_data:
-            self._connect_data()
-        if handlers.error:
-            self._connect(on_errors="call_errors")
-        if handlers.gap:
-            self._connect(on_gap="call_gap")
-        if handlers.stream_error:
-            self._connect(on_stream_error="call_stream_error")
-
-    def _connect_data(self) -> None:
-        self._connect(on_result="call_result")
-
-    def _connect(self, **methods: str) -> None:
-        """Lets native code call methods of the handlers. It must keep neither them nor this session alive."""
-        with self._lock:
-            if self._native is None or self._closed:
-                return
-            calls = {name: _weak_call(self._handlers, method) for name, method in methods.items()}
-            self._native.set_callbacks(**calls)
-
     def _set_paused(self, paused: bool) -> None:
         with self._lock:
             self._check_usable()
@@ -468,23 +338,6 @@ class WebRTCSession:
             native = self._native
         if native is not None:
             (native.pause if paused else native.resume)()
-
-    def _raise_interrupt(self) -> None:
-        interrupt, self._handlers.interrupt = self._handlers.interrupt, None
-        if interrupt is not None:
-            raise interrupt
-
-
-def _weak_call(handlers: Handlers, method: str) -> Callable[..., None]:
-    reference = weakref.ref(handlers)
-
-    def call(*arguments: Any) -> None:
-        target = reference()
-        if target is not None:
-            with on_session_thread():
-                getattr(target, method)(*arguments)
-
-    return call
 
 
 def _close_runner(runner: SourceRunner) -> None:
@@ -500,13 +353,3 @@ def _close_runner(runner: SourceRunner) -> None:
 
     # A handler's thread belongs to the session: it must not wait for user code of the source.
     threading.Thread(target=close, name="framewire-close", daemon=True).start()
-
-
-def _deadline(timeout: Optional[float]) -> Optional[float]:
-    if timeout is not None and not timeout >= 0:
-        raise ValueError(f"a timeout is a number of seconds, 0 or more, not {timeout}")
-    return None if timeout is None else time.monotonic() + timeout
-
-
-def _remaining(deadline: Optional[float]) -> Optional[float]:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
