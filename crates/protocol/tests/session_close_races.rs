@@ -105,7 +105,7 @@ fn result(session: &mut Session, now: Instant, id: u64) {
     let message = ResultMessage::parse(json.as_bytes()).unwrap();
     if let Dispatch::Deliver(delivery) = session.result(now, &message) {
         if let Some((ticket, _)) = delivery.frame(&message) {
-            if id % 2 == 0 {
+            if id.is_multiple_of(2) {
                 session.frame_dropped(ticket, FrameDrop::Overflow);
             } else {
                 session.frame_consumed(ticket);
