@@ -113,6 +113,26 @@ def test_pictures_of_any_layout_and_grey_ones_arrive_as_they_are(clip):
     assert checked == CLIP_FRAMES
 
 
+def test_a_picture_that_claims_more_pixels_than_there_is_memory_for_is_an_error_of_its_frame(clip):
+    claims = {
+        "grey": np.broadcast_to(np.uint8(0), (100_000, 100_000)),
+        "colour": np.broadcast_to(np.uint8(0), (100_000, 100_000, 3)),
+        "long": np.broadcast_to(np.uint8(0), (1, 20_000)),
+    }
+    names = list(claims)
+
+    def process(frame, metadata):
+        name = names[metadata.frame_id % len(names)]
+        return {name: claims[name]}
+
+    with Worker(process, port=0) as worker:
+        data, errors = collect(worker.url, clip, ["*"])
+    assert len(data) == len(errors) == CLIP_FRAMES
+    for number, (text,) in errors.items():
+        size = "20000x1" if number % len(names) == 2 else "100000x100000"
+        assert text.startswith(f"ValueError: a picture of {size} is over the limit of 16384 a side"), text
+
+
 def test_exceptions_and_wrong_results_are_errors_of_their_frame_and_the_first_are_logged(clip, caplog):
     def process(frame, metadata):
         step = metadata.frame_id % 5

@@ -114,10 +114,15 @@ pub(crate) fn to_frame(picture: &Bound<'_, PyAny>, pool: &FramePool) -> PyResult
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-fn copy(pixels: ArrayView3<'_, u8>, pool: &FramePool) -> Result<Frame, FrameError> {
-    let (height, width, _) = pixels.dim();
+/// A frame of these pixels, three values each, or one: grey. An array may claim any size without having the memory, so the
+/// size is looked at before any is reserved.
+///
+/// # Errors
+/// The picture is larger than frames may be, or the pool's limit is reached.
+pub(crate) fn copy(pixels: ArrayView3<'_, u8>, pool: &FramePool) -> Result<Frame, FrameError> {
+    let (height, width, values) = pixels.dim();
     let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
-    if let Some(packed) = pixels.as_slice() {
+    if let (3, Some(packed)) = (values, pixels.as_slice()) {
         return Frame::from_bgr(pool, side(width), side(height), width * 3, packed);
     }
     let mut frame = Frame::solid_bgr(pool, side(width), side(height), framewire_media::Bgr::BLACK)?;

@@ -3,6 +3,7 @@
 
 use framewire_media::{Frame, FramePool};
 use framewire_worker::ProcessedValue;
+use numpy::ndarray::Axis;
 use numpy::{PyArray2, PyArray3, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -69,16 +70,8 @@ fn grey_frame(picture: &Bound<'_, PyArray2<u8>>, pool: &FramePool) -> PyResult<F
     let borrowed = picture
         .try_readonly()
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let pixels = borrowed.as_array();
-    let made = picture.py().detach(|| {
-        let (height, width) = pixels.dim();
-        let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
-        let mut bgr = Vec::with_capacity(height * width * 3);
-        for row in pixels.rows() {
-            bgr.extend(row.iter().flat_map(|value| [*value; 3]));
-        }
-        Frame::from_bgr(pool, side(width), side(height), width * 3, &bgr)
-    });
+    let pixels = borrowed.as_array().insert_axis(Axis(2));
+    let made = picture.py().detach(|| array::copy(pixels, pool));
     made.map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
