@@ -198,3 +198,49 @@ def test_the_module_is_the_binary(tmp_path):
     )
     assert missing.returncode == 2
     assert "none.mp4" in missing.stderr
+
+
+def leaving_a_handler_behind(seconds, url, clip):
+    """A program that ends by itself while its data handler has so many seconds to go, far more than closing waits for."""
+    process = program(
+        f"""
+        from framewire import config
+        config.WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT = 0.2
+        session = make(VideoFileSource(clip))
+        handling = threading.Event()
+        @session.on_data()
+        def slow(value, metadata):
+            handling.set()
+            time.sleep({seconds})
+            say("handled")
+        session.start()
+        handling.wait()
+        say("leaving")
+        """,
+        url,
+        clip,
+    )
+    assert process.stdout.readline() == "leaving\n"
+    return process
+
+
+def test_an_exit_waits_for_a_handler_that_is_running(worker, clip):
+    process = leaving_a_handler_behind(3, worker.url, clip)
+    output, errors = finish(process)
+    assert (process.returncode, output) == (0, "handled\n"), errors
+    assert "Fatal" not in errors
+
+
+def test_ctrl_c_ends_an_exit_that_waits_for_a_handler_with_a_status_and_not_with_an_abort(worker, clip):
+    process = leaving_a_handler_behind(600, worker.url, clip)
+    watch = Stopwatch()
+    # The first one may come while the session is being closed, which goes on.
+    while process.poll() is None and watch.seconds < HANG_GUARD:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            continue
+    output, errors = finish(process, GUARD)
+    assert (process.returncode, output) == (128 + signal.SIGINT, ""), errors
+    assert "Fatal" not in errors

@@ -6,9 +6,11 @@ Not here: closing itself.
 import atexit
 import logging
 import os
+import signal
+import sys
 import threading
 import weakref
-from typing import Any, Dict
+from typing import Any, Dict, NoReturn
 
 from framewire import _core
 
@@ -42,10 +44,26 @@ def _close_all() -> None:
             continue
         try:
             session.close()
-        except Exception:
+        except BaseException:
+            # An interrupt as well: what follows has to be done.
             logger.debug("closing a session at exit failed", exc_info=True)
-    # Native threads must not be on their way into the interpreter while it goes away.
-    _core.shutdown()
+    try:
+        # Native threads must not be in the interpreter, or on their way into it, while it goes away.
+        _core.shutdown()
+    except BaseException as interrupt:
+        _leave(interrupt)
+
+
+def _leave(interrupt: BaseException) -> NoReturn:
+    """Ends the process at once, with a handler still running: at the end of the interpreter that would be an abort."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            # Closed, or nobody reads it; there is nobody left to tell.
+            continue
+    code = interrupt.code if isinstance(interrupt, SystemExit) else None
+    os._exit(code if isinstance(code, int) else 128 + signal.SIGINT)
 
 
 def _after_fork_in_child() -> None:
