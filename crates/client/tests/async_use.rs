@@ -182,6 +182,55 @@ fn two_streams_share_the_frames_and_both_see_the_end() {
 }
 
 #[test]
+fn a_frame_in_an_idle_hand_does_not_keep_other_consumers_waiting() {
+    let worker = FakeWorker::connecting(|mut worker| {
+        worker.receive_file();
+        for n in 1..=10 {
+            worker.send_frame(n);
+            worker.wait_ack(n);
+        }
+        worker.complete(10);
+        worker.linger();
+    });
+    let session = worker.session();
+    let mut idle = session.frame_stream();
+    let first = Parked::new().block_on(idle.next()).unwrap().unwrap();
+    assert_eq!(first.frame_id().unwrap().0, 1);
+    let mut iterator = session.frames();
+    let second = iterator.next().unwrap().unwrap();
+    assert_eq!(second.frame_id().unwrap().0, 2);
+    assert_eq!(
+        ids(&mut session.frame_stream()),
+        (3..=10).collect::<Vec<_>>()
+    );
+    drop((idle, iterator));
+    assert_eq!(session.stats().frames.delivered, 10);
+}
+
+#[test]
+fn a_consumer_that_waits_already_goes_on_when_another_takes_a_frame_and_stops() {
+    let worker = FakeWorker::connecting(|mut worker| {
+        worker.receive_file();
+        for n in 1..=10 {
+            worker.send_frame(n);
+            worker.wait_ack(n);
+        }
+        worker.complete(10);
+        worker.linger();
+    });
+    let session = worker.session();
+    let mut stream = session.frame_stream();
+    let waiting = std::thread::spawn(move || ids(&mut stream));
+    // Either may win any frame; the end comes all the same.
+    let mut idle = session.frame_stream();
+    let taken = Parked::new().block_on(idle.next());
+    let mut all = waiting.join().unwrap();
+    all.extend(taken.map(|frame| frame.unwrap().frame_id().unwrap().0));
+    all.sort_unstable();
+    assert_eq!(all, (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
 fn under_tokio_the_same_session_streams_and_finishes() {
     let worker = FakeWorker::connecting(|mut worker| {
         worker.receive_file();

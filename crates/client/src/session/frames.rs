@@ -1,8 +1,6 @@
 //! Frames one by one, for whoever prefers a loop to handlers.
 //! Not here: where they come from; a frame counts as handled when the next one is asked for.
 
-use framewire_protocol::session::FrameTicket;
-
 use crate::error::SessionError;
 use crate::session::life::Started;
 use crate::session::queue::Next;
@@ -12,7 +10,7 @@ use crate::session::{FrameEvent, Session};
 #[derive(Debug)]
 pub struct Frames<'a> {
     session: &'a Session,
-    in_hand: Option<FrameTicket>,
+    place: u64,
     started: bool,
     over: bool,
 }
@@ -21,16 +19,14 @@ impl<'a> Frames<'a> {
     pub(super) fn new(session: &'a Session) -> Self {
         Frames {
             session,
-            in_hand: None,
+            place: session.shared.changed.place(),
             started: false,
             over: false,
         }
     }
 
     fn done_with_last(&mut self) {
-        if let Some(ticket) = self.in_hand.take() {
-            self.session.shared.consumed(ticket);
-        }
+        self.session.shared.put_down(self.place);
     }
 
     fn end(&mut self, error: Option<SessionError>) -> Option<Result<FrameEvent, SessionError>> {
@@ -57,7 +53,7 @@ impl Iterator for Frames<'_> {
         loop {
             match self.session.shared.next_frame(None, true) {
                 Next::Frame(event, ticket) => {
-                    self.in_hand = Some(ticket);
+                    self.session.shared.hold(self.place, ticket);
                     return Some(Ok(event));
                 }
                 Next::End(result) => return self.end(result.err()),

@@ -15,6 +15,7 @@ mod file_hash;
 mod file_job;
 mod frames;
 mod handlers;
+mod in_hand;
 mod intake;
 mod ledger;
 mod legs;
@@ -280,7 +281,7 @@ impl Session {
     }
 
     /// Iterates over the frames; the session starts with the first `next`. A frame counts as handled when the next one is
-    /// asked for. Ends with the stream or when the session is closed; an error is the last item. Does not close the
+    /// asked for, or when another consumer waits for one. Ends with the stream or when the session is closed; an error is the last item. Does not close the
     /// session and does not call frame handlers.
     pub fn frames(&self) -> Frames<'_> {
         Frames::new(self)

@@ -156,7 +156,15 @@ impl Shared {
                 lock(&self.ledger).close(Instant::now(), Closing::Drained);
                 return Ok(Next::End(result));
             }
-            return Err(state);
+            let held = self.held_elsewhere();
+            if held.is_empty() {
+                return Err(state);
+            }
+            drop(state);
+            for (_, ticket) in held {
+                self.consumed(ticket);
+            }
+            state = lock(&self.state);
         }
     }
 

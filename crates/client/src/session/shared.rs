@@ -25,6 +25,7 @@ use crate::session::decode::Job;
 use crate::session::dispatch::Item;
 use crate::session::errors::ErrorLog;
 use crate::session::handlers::Handlers;
+use crate::session::in_hand::InHand;
 use crate::session::ledger::Ledger;
 use crate::session::legs::Legs;
 use crate::session::life::closed_result;
@@ -97,6 +98,7 @@ pub(crate) struct Shared {
     pub(super) launch: Mutex<Option<Launch>>,
     /// Wakes whoever waits for something in `state`.
     pub(super) changed: Changed,
+    pub(super) in_hand: InHand,
     pub(super) control: Mutex<Control>,
     /// Wakes the session thread.
     pub(crate) attention: Notify,
@@ -190,6 +192,7 @@ impl Shared {
             }),
             launch: Mutex::new(Some(launch)),
             changed: Changed::default(),
+            in_hand: InHand::default(),
             control: Mutex::new(Control {
                 machine: machine::Session::new(config),
                 agenda: VecDeque::new(),

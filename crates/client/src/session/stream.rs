@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use framewire_protocol::session::FrameTicket;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 
@@ -18,8 +17,8 @@ use crate::session::{FrameEvent, Session};
 impl Session {
     /// The frames of the session as a [`Stream`]: the asynchronous form of [`frames`](Self::frames), for any executor.
     ///
-    /// The session starts with the first poll. A frame counts as handled when the next one is polled for or the stream is
-    /// dropped. Ends with the stream of the worker or when the session is closed; an error is the last item. Several may
+    /// The session starts with the first poll. A frame counts as handled when the next one is polled for, when another
+    /// consumer waits for one, or when the stream is dropped. Ends with the stream of the worker or when the session is closed; an error is the last item. Several may
     /// exist: each frame goes to one of them. It owns what it needs, but dropping the session closes it and ends the
     /// stream; dropping the stream does not close the session.
     ///
@@ -43,7 +42,6 @@ impl Session {
     pub fn frame_stream(&self) -> FrameStream {
         FrameStream {
             waiter: Waiter::new(&self.shared),
-            in_hand: None,
             stage: Stage::New,
             pictures: true,
         }
@@ -54,7 +52,6 @@ impl Session {
 #[derive(Debug)]
 pub struct FrameStream {
     waiter: Waiter,
-    in_hand: Option<FrameTicket>,
     stage: Stage,
     pictures: bool,
 }
@@ -101,7 +98,7 @@ impl FrameStream {
                 },
                 Stage::Streaming => match ready!(self.waiter.next(cx, self.pictures)) {
                     Next::Frame(event, ticket) => {
-                        self.in_hand = Some(ticket);
+                        self.waiter.shared.hold(self.waiter.place, ticket);
                         return Poll::Ready(Some(Ok(event)));
                     }
                     Next::End(result) => return self.end(result.err()),
@@ -121,9 +118,7 @@ impl FrameStream {
     }
 
     fn done_with_last(&mut self) {
-        if let Some(ticket) = self.in_hand.take() {
-            self.waiter.shared.consumed(ticket);
-        }
+        self.waiter.shared.put_down(self.waiter.place);
     }
 }
 

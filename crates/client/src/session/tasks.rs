@@ -95,7 +95,7 @@ impl Session {
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) shared: Arc<Shared>,
-    place: u64,
+    pub(super) place: u64,
 }
 
 impl Waiter {
