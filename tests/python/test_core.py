@@ -85,10 +85,11 @@ def test_a_file_job_delivers_every_frame_as_a_writable_array(worker, clip):
     items = drain(session)
     assert session.state == "closed"
     assert [item[1][0] for item in items] == list(range(1, CLIP_FRAMES + 1))
-    for frame, metadata, data, pairing, age in items:
+    for frame, metadata, data, pairing, age, pts in items:
         assert frame.shape == (272, 640, 3) and frame.dtype == np.uint8
         assert frame.flags.writeable and frame.flags.c_contiguous
         assert (data, pairing, age) == (None, "exact", None)
+        assert pts == metadata[2] is not None
         assert metadata[6] == []
     assert calls == [(["crop", "image"], frame) for frame in range(1, CLIP_FRAMES + 1)]
     assert progress[0][0] == 1 and progress[-1][0] == progress[-1][1]
@@ -206,7 +207,9 @@ def test_a_wait_for_a_frame_ends_at_its_deadline_and_can_be_repeated(worker):
         assert 0.1 <= time.monotonic() - began < 5
     assert cursor.poll() is NotImplemented
     sender.send(np.zeros((240, 320, 3), np.uint8))
-    assert cursor.next(HANG_GUARD)[0].shape == (240, 320, 3)
+    picture, *_, pts = cursor.next(HANG_GUARD)
+    assert picture.shape == (240, 320, 3)
+    assert isinstance(pts, int), "a frame of a track has a time of its own"
     with pytest.raises(ValueError):
         cursor.next(-1.0)
     sender.close()
@@ -260,6 +263,14 @@ def test_one_thread_waits_at_a_cursor_and_closing_it_ends_the_wait(worker):
     assert found == [None] and session.state == "started"
     assert session.cursor().poll() is NotImplemented
     session.close()
+
+
+def test_a_cursor_that_stops_asking_does_not_keep_the_next_one_waiting(worker, clip):
+    session = make(worker.url, file_source(clip), realtime_processing=False)
+    idle = session.cursor()
+    first = [idle.next(HANG_GUARD)[1][0] for _ in range(10)]
+    rest = [item[1][0] for item in drain(session)]
+    assert first + rest == list(range(1, CLIP_FRAMES + 1))
 
 
 def test_a_callback_that_holds_its_session_is_collected_with_it(worker, clip):
@@ -402,6 +413,27 @@ session.close()
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=HANG_GUARD)
     assert (process.returncode, out, errors) == (0, "interrupted\n", "")
+
+
+def test_ctrl_c_ends_the_lookup_of_a_task_type():
+    code = """
+import os, signal, socket, sys, threading, time
+silent = socket.create_server(("127.0.0.1", 0))
+os.environ["RF_API_BASE_URL"] = "http://127.0.0.1:%d" % silent.getsockname()[1]
+from framewire import _core
+kept = []
+def interrupt():
+    kept.append(silent.accept())
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+began = time.monotonic()
+try:
+    _core.find_task_type(None, "some/1")
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - began < 5)
+"""
+    done = run_python(code)
+    assert done.stdout == "interrupted True\n", done.stderr
 
 
 def test_ctrl_c_ends_a_send_that_waits_for_room(worker):

@@ -17,7 +17,8 @@ use crate::event::{Event, deadline};
 use crate::home::Home;
 use crate::{array, logging, metadata};
 
-/// Takes the frames of a session. A frame counts as handled when the next one is asked for or the cursor is closed.
+/// Takes the frames of a session. A frame counts as handled when the next one is asked for, when
+/// another consumer waits for one, or when the cursor is closed.
 #[pyclass(frozen, name = "Cursor", module = "framewire._core")]
 pub(crate) struct PyCursor {
     inner: Home<Inner>,
@@ -51,9 +52,9 @@ impl PyCursor {
 
 #[pymethods]
 impl PyCursor {
-    /// Blocks until there is a frame and returns (frame, metadata, data, pairing, age in seconds); None at the end of the
-    /// stream and when the session or the cursor is closed. Starts the session. The GIL is released while it waits;
-    /// Ctrl-C ends the wait within a second.
+    /// Blocks until there is a frame and returns (frame, metadata, data, pairing, age in seconds, pts); None at the end of
+    /// the stream and when the session or the cursor is closed. `pts` is the picture's own, in units of 1/90000 s for frames
+    /// of a video track. Starts the session. The GIL is released while it waits; Ctrl-C ends the wait within a second.
     ///
     /// Raises TimeoutError after `timeout` seconds, the session's error once, and RuntimeError while another thread waits.
     #[pyo3(signature = (timeout=None))]
@@ -161,6 +162,7 @@ impl Inner {
             }
         };
         let age = event.captured.map(|at| at.elapsed());
+        let pts = event.frame.pts();
         let frame = self
             .pictures
             .then(|| array::from_frame(py, event.frame, &self.pool))
@@ -174,6 +176,7 @@ impl Inner {
             data,
             pairing(event.pairing),
             age.as_ref().map(Duration::as_secs_f64),
+            pts,
         )
             .into_pyobject(py)
             .map(Some)

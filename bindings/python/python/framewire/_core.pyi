@@ -10,8 +10,9 @@ VERSION: str
 Picture = npt.NDArray[np.uint8]
 # frame_id, received_at (ISO 8601), pts, time_base, declared_fps, measured_fps, errors
 Metadata = Tuple[int, str, Optional[int], Optional[float], Optional[float], Optional[float], List[str]]
-# frame (BGR, height x width x 3, writable), metadata, data (JSON), pairing, age in seconds
-Item = Tuple[Optional[Picture], Optional[Metadata], Optional[bytes], str, Optional[float]]
+# frame (BGR, height x width x 3, writable), metadata, data (JSON), pairing, age in seconds,
+# pts (1/90000 s for frames of a track)
+Item = Tuple[Optional[Picture], Optional[Metadata], Optional[bytes], str, Optional[float], Optional[int]]
 # kind, reason, frame_id, message
 StreamError = Tuple[str, Optional[str], Optional[int], str]
 

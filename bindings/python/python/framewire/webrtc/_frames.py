@@ -29,7 +29,8 @@ class FrameIterator(Iterator[FramePair], AsyncIterator[FramePair]):
 
     Yields `(frame, metadata)`, in model mode `(frame, data)`; the frame is BGR uint8 (height, width, 3), the caller's to
     keep and to write to. The first step starts the session. Ends with the stream or when the session is closed; raises the
-    session's error once. A frame counts as handled when the next one is asked for.
+    session's error once. A frame counts as handled when the next one is asked for, or when another
+    consumer waits for one.
     """
 
     def __init__(self, session: "WebRTCSession") -> None:
