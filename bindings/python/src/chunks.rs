@@ -1,10 +1,10 @@
-//! The framings of the data channels for Python programs that handle channels themselves.
-//! Not here: the framings, which are the Rust client's.
+//! The framing of results for Python programs that handle channels themselves.
+//! Not here: the framing, which is the Rust client's.
 
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use framewire::datachannel::{self, ChunkReassembler};
+use framewire::datachannel::ChunkReassembler;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -40,17 +40,4 @@ impl PyChunkReassembler {
             Err(error) => Err(PyValueError::new_err(error.to_string())),
         }
     }
-}
-
-/// One upload message: header and `data`. Raises ValueError when there is no chunk of that index.
-#[pyfunction]
-pub(crate) fn create_video_upload_chunk<'py>(
-    py: Python<'py>,
-    chunk_index: u32,
-    total_chunks: u32,
-    data: &[u8],
-) -> PyResult<Bound<'py, PyBytes>> {
-    datachannel::create_video_upload_chunk(chunk_index, total_chunks, data)
-        .map(|message| PyBytes::new(py, &message))
-        .map_err(|error| PyValueError::new_err(error.to_string()))
 }

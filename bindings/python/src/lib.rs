@@ -30,7 +30,7 @@ mod _core {
     #[pymodule_export]
     use crate::attach::shutdown;
     #[pymodule_export]
-    use crate::chunks::{PyChunkReassembler, create_video_upload_chunk};
+    use crate::chunks::PyChunkReassembler;
     #[pymodule_export]
     use crate::cursor::PyCursor;
     #[pymodule_export]
