@@ -15,10 +15,13 @@ use crate::source::UrlPolicy;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// Frames kept ready for the consumer (`WEBRTC_VIDEO_QUEUE_MAX_SIZE`). Default 8.
+    /// Frames kept ready for the consumer (`WEBRTC_VIDEO_QUEUE_MAX_SIZE`, where 0 means the most). Default 8, at most 65536.
     pub frame_queue: usize,
     /// Bytes of frames kept ready for the consumer; one frame is always accepted. Default 256 MiB, about 10 frames of 4K.
     pub frame_queue_bytes: usize,
+    /// Bytes of pictures in use, those that the program holds included. Beyond it a lossless session ends with an error,
+    /// and a realtime one drops frames ([`DropReason::NoMemory`](crate::DropReason)). Default 4 GiB.
+    pub frame_pool_bytes: usize,
     /// Bytes of received, undecoded results kept; one is always accepted. Default 32 MiB, the worker's own send buffer.
     pub result_queue_bytes: usize,
     /// Received results kept between network and handlers. Default 32: enough to keep two decoders busy.
@@ -100,6 +103,7 @@ impl Default for ClientOptions {
         ClientOptions {
             frame_queue: 8,
             frame_queue_bytes: 256 << 20,
+            frame_pool_bytes: 4 << 30,
             result_queue_bytes: 32 << 20,
             result_queue: 32,
             shutdown_timeout: Duration::from_secs(2),

@@ -14,6 +14,8 @@ pub enum DropReason {
     HandlerTooSlow,
     /// Its message or picture could not be decoded.
     Undecodable,
+    /// The pictures that the program holds leave no room for it ([`ClientOptions::frame_pool_bytes`](crate::ClientOptions)).
+    NoMemory,
     /// The result held no picture although one was asked for.
     NoPicture,
     /// Its message never arrived.
@@ -32,6 +34,7 @@ impl DropReason {
         match self {
             DropReason::HandlerTooSlow => "handler_too_slow",
             DropReason::Undecodable => "undecodable",
+            DropReason::NoMemory => "no_memory",
             DropReason::NoPicture => "no_picture",
             DropReason::Network => "network",
             DropReason::Paused => "paused",

@@ -118,6 +118,42 @@ fn the_sums_hold_in_every_snapshot_of_random_sessions() {
 }
 
 #[test]
+fn pictures_that_are_held_end_a_lossless_job_with_an_error_and_cost_a_realtime_one_frames() {
+    for realtime in [false, true] {
+        let worker = FakeWorker::connecting(move |mut worker| {
+            worker.receive_file();
+            for n in 1..=30 {
+                worker.send_frame(n);
+            }
+            worker.complete(30);
+            worker.linger();
+        });
+        let mut limits = options();
+        limits.frame_pool_bytes = 10 * 32 * 16 * 3;
+        let session = worker.session_with(
+            VideoFileSource::new(clip().to_str().unwrap()),
+            config().realtime_processing(realtime),
+            limits,
+        );
+        let taken: Vec<_> = session.frames().collect();
+        let frames = session.stats().frames;
+        assert!(frames.delivered > 0 && frames.delivered <= 10, "{frames:?}");
+        if realtime {
+            assert!(taken.iter().all(Result::is_ok));
+            assert!(frames.dropped[&DropReason::NoMemory] > 0, "{frames:?}");
+        } else {
+            let text = taken.last().unwrap().as_ref().unwrap_err().to_string();
+            assert!(
+                text.contains("15360 bytes") && text.contains(".copy()"),
+                "{text}"
+            );
+        }
+        session.close();
+        assert_settled(&session.stats().frames);
+    }
+}
+
+#[test]
 fn errors_of_single_messages_are_kept_counted_and_told_in_order_with_their_reasons() {
     let (go, registered) = channel::<()>();
     let worker = FakeWorker::connecting(move |mut worker| {

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::json::{Json, Outputs};
 use crate::request::Selection;
+use crate::session::no_picture::NoPicture;
 
 /// A result that was read but whose picture was not decoded.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) result: Received,
-    pub(crate) picture: Option<(FrameTicket, Result<Frame, String>)>,
+    pub(crate) picture: Option<(FrameTicket, Result<Frame, NoPicture>)>,
 }
 
 /// A result without its picture.
@@ -94,7 +95,8 @@ impl Job {
         let timing = result.metadata.as_ref().and_then(timing);
         let picture = picture.map(|(ticket, value)| {
             let decoded = catch_unwind(AssertUnwindSafe(|| decode_picture(&value, pool)));
-            let mut decoded = decoded.unwrap_or_else(|_| Err("the decoder failed inside".into()));
+            let mut decoded = decoded
+                .unwrap_or_else(|_| Err(NoPicture::undecodable("the decoder failed inside")));
             if let (Ok(frame), Some(timing)) = (&mut decoded, timing) {
                 frame.set_timing(timing);
             }
@@ -111,11 +113,12 @@ pub(crate) fn is_picture(value: &Json) -> bool {
             .is_ok_and(|raw| ImageValue::parse(raw).is_some())
 }
 
-fn decode_picture(value: &[u8], pool: &FramePool) -> Result<Frame, String> {
-    let raw: &RawValue = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-    let image = ImageValue::parse(raw).ok_or("the output is no base64 image")?;
-    let file = image.decode().map_err(|error| error.to_string())?;
-    decode_image(&file, pool).map_err(|error| error.to_string())
+fn decode_picture(value: &[u8], pool: &FramePool) -> Result<Frame, NoPicture> {
+    let raw: &RawValue = serde_json::from_slice(value).map_err(NoPicture::undecodable)?;
+    let image = ImageValue::parse(raw)
+        .ok_or_else(|| NoPicture::undecodable("the output is no base64 image"))?;
+    let file = image.decode().map_err(NoPicture::undecodable)?;
+    Ok(decode_image(&file, pool)?)
 }
 
 /// The frame's own timestamp in the source's unit.

@@ -92,12 +92,13 @@ fn deliver(shared: &Shared, done: Done) {
                 ready: arrived,
             });
         }
-        Some((ticket, Err(reason))) => {
+        Some((ticket, Err(why))) => {
             let frame = frame_id.map_or(0, |frame| frame.0);
-            tracing::warn!("the picture of frame {frame} was skipped: {reason}");
-            let kind = StreamErrorKind::FrameDropped(DropReason::Undecodable);
-            shared.errors.add(kind, frame_id, reason);
-            shared.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
+            tracing::warn!("the picture of frame {frame} was skipped: {}", why.text);
+            shared.needs_picture(&why);
+            let kind = StreamErrorKind::FrameDropped(why.reason);
+            shared.errors.add(kind, frame_id, why.text);
+            shared.drop_frame(ticket, FrameDrop::Undecodable, why.reason);
         }
         // Its frame is on the track and counted there.
         None if frame_on_track => {}

@@ -26,6 +26,7 @@ mod life;
 )]
 mod live;
 mod network;
+mod no_picture;
 mod observer;
 mod pause;
 mod pipeline;

@@ -11,6 +11,7 @@ use crate::error::SessionError;
 use crate::session::errors::StreamErrorKind;
 use crate::session::ledger::Closing;
 use crate::session::life::closed_result;
+use crate::session::no_picture::NoPicture;
 use crate::session::shared::{Shared, State, lock};
 use crate::session::{Ended, FrameEvent};
 use crate::stats::{DropReason, Stage};
@@ -197,10 +198,12 @@ impl Shared {
             match event.frame.to_bgr(&self.pool) {
                 Ok(bgr) => event.frame = bgr,
                 Err(error) => {
-                    tracing::warn!("a frame was skipped: {error}");
-                    let kind = StreamErrorKind::FrameDropped(DropReason::Undecodable);
-                    self.report(kind, event.frame_id(), error.to_string());
-                    self.drop_frame(ticket, FrameDrop::Undecodable, DropReason::Undecodable);
+                    let why = NoPicture::from(error);
+                    tracing::warn!("a frame was skipped: {}", why.text);
+                    self.needs_picture(&why);
+                    let kind = StreamErrorKind::FrameDropped(why.reason);
+                    self.report(kind, event.frame_id(), why.text);
+                    self.drop_frame(ticket, FrameDrop::Undecodable, why.reason);
                     return None;
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use framewire_media::FramePool;
+use framewire_media::{FramePool, PoolLimits};
 use framewire_protocol::FrameId;
 use framewire_protocol::message::ack_text;
 use framewire_protocol::queue::{DeliveryQueue, QueuePolicy};
@@ -213,7 +213,9 @@ impl Shared {
             errors,
             asked: Asked::new(plan.selection.clone()),
             pause: Pause::default(),
-            pool: FramePool::default(),
+            pool: FramePool::new(
+                PoolLimits::default().with_max_live_bytes(options.frame_pool_bytes),
+            ),
             plan,
             options,
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use framewire_media::{Frame, TimeBase, Timing, VideoDecoder};
+use framewire_media::{Frame, TimeBase, Timing, VideoDecodeError, VideoDecoder};
 use framewire_protocol::pairing::{PairMode, Paired, Pairing, ResultKey};
 use framewire_protocol::session::FrameDrop;
 use framewire_transport::{IncomingFrame, VideoTrack};
@@ -14,10 +14,11 @@ use crate::session::FrameEvent;
 use crate::session::errors::StreamErrorKind;
 use crate::session::live::inbox::TrackResult;
 use crate::session::live::start::media_codec;
+use crate::session::no_picture::NoPicture;
 use crate::session::queue::QueuedFrame;
 use crate::session::shared::Shared;
 use crate::session::thread::sleep_until;
-use crate::stats::{DropReason, Stage};
+use crate::stats::Stage;
 
 /// Batch: how long frame and result wait for each other. Longer than any repair of a lost packet takes.
 const BATCH_WAIT: Duration = Duration::from_secs(2);
@@ -195,13 +196,18 @@ impl<'a> Receiver<'a> {
                 decoded: Instant::now(),
             }),
             Err(error) => {
-                tracing::debug!("a frame of the track was skipped: {error}");
+                let why = match error {
+                    VideoDecodeError::Frame(error) => NoPicture::from(error),
+                    other => NoPicture::undecodable(other),
+                };
+                tracing::debug!("a frame of the track was skipped: {}", why.text);
+                self.shared.needs_picture(&why);
                 self.shared.ledger(|ledger| {
                     ledger.received();
-                    ledger.dropped(DropReason::Undecodable, 1);
+                    ledger.dropped(why.reason, 1);
                 });
-                let kind = StreamErrorKind::FrameDropped(DropReason::Undecodable);
-                self.shared.report(kind, None, error.to_string());
+                let kind = StreamErrorKind::FrameDropped(why.reason);
+                self.shared.report(kind, None, why.text);
                 self.shared
                     .control(|machine| machine.track_frames_dropped(FrameDrop::Undecodable, 1));
                 self.track.request_keyframe();
