@@ -142,6 +142,9 @@ const LOST_AFTER_ORIGINAL: Duration = Duration::from_secs(30);
 
 const PLATFORM_US: &str = "https://api.roboflow.com";
 
+/// Most frames kept ready.
+const MAX_FRAME_QUEUE: usize = 1 << 16;
+
 /// Largest accepted upload chunk: with its header it must fit one message of the transport.
 const MAX_UPLOAD_CHUNK: usize =
     framewire_transport::MAX_SEND_MESSAGE - framewire_protocol::upload::UPLOAD_HEADER_LEN;
@@ -170,7 +173,8 @@ impl ClientOptions {
     ) -> Result<Self, ConfigError> {
         let mut options = ClientOptions::default();
         if let Some(n) = number::<usize>(get, "WEBRTC_VIDEO_QUEUE_MAX_SIZE")? {
-            options.frame_queue = n;
+            // No limit, for programs that know this variable; the bytes are bounded besides.
+            options.frame_queue = if n == 0 { MAX_FRAME_QUEUE } else { n };
         }
         if let Some(s) = seconds(get, "WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT")? {
             options.shutdown_timeout = s;
@@ -204,7 +208,7 @@ impl ClientOptions {
                 reason: reason.to_owned(),
             })
         };
-        if self.frame_queue == 0 || self.frame_queue > 1 << 16 {
+        if self.frame_queue == 0 || self.frame_queue > MAX_FRAME_QUEUE {
             return refuse(
                 "frame_queue (WEBRTC_VIDEO_QUEUE_MAX_SIZE)",
                 "expected 1 to 65536 frames",
@@ -356,10 +360,16 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_without_a_limit_is_the_longest_there_is() {
+        let options = with(&[("WEBRTC_VIDEO_QUEUE_MAX_SIZE", "0")]).unwrap();
+        assert_eq!(options.frame_queue, MAX_FRAME_QUEUE);
+    }
+
+    #[test]
     fn unusable_values_name_their_variable() {
         for pairs in [
             &[("WEBRTC_VIDEO_QUEUE_MAX_SIZE", "many")] as &'static [_],
-            &[("WEBRTC_VIDEO_QUEUE_MAX_SIZE", "0")],
+            &[("WEBRTC_VIDEO_QUEUE_MAX_SIZE", "65537")],
             &[("WEBRTC_VIDEO_UPLOAD_CHUNK_SIZE", "0")],
             &[("WEBRTC_INITIAL_FRAME_TIMEOUT", "nan")],
             &[("WEBRTC_INITIAL_FRAME_TIMEOUT", "1e300")],
