@@ -414,3 +414,10 @@ def test_a_url_is_downloaded_with_progress_and_only_where_the_rules_allow_it(cli
     monkeypatch.setenv("INFERENCE_SDK_VIDEO_CACHE_DIR", str(tmp_path / "empty"))
     with pytest.raises(KeyboardInterrupt):
         job(leave).run()
+
+
+def test_a_queue_without_a_limit_is_the_longest_there_is(crop_job, monkeypatch):
+    monkeypatch.setenv("WEBRTC_VIDEO_QUEUE_MAX_SIZE", "0")
+    monkeypatch.setattr("framewire.config.WEBRTC_VIDEO_QUEUE_MAX_SIZE", 0)
+    with crop_job(realtime_processing=False) as session:
+        assert sum(1 for _ in session.video()) == CLIP_FRAMES

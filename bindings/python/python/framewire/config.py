@@ -101,7 +101,7 @@ RF_API_BASE_URL: str = os.environ.get("RF_API_BASE_URL") or _platform_url()
 WEBRTC_INITIAL_FRAME_TIMEOUT = _number("WEBRTC_INITIAL_FRAME_TIMEOUT", 90.0)
 """Longest wait for the first result, in seconds."""
 WEBRTC_VIDEO_QUEUE_MAX_SIZE = _integer("WEBRTC_VIDEO_QUEUE_MAX_SIZE", 8)
-"""Frames kept ready for the consumer."""
+"""Frames kept ready for the consumer; 0: as many as there may be, 65536."""
 WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT = _number("WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT", 2.0)
 """Longest wait for the session's own threads in `close()`, in seconds."""
 WEBRTC_VIDEO_UPLOAD_CHUNK_SIZE = _integer("WEBRTC_VIDEO_UPLOAD_CHUNK_SIZE", 49152)

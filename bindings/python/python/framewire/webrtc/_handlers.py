@@ -10,7 +10,7 @@ import logging
 import threading
 import weakref
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from framewire.webrtc._types import Gap, StreamError, VideoMetadata
 
@@ -90,7 +90,7 @@ def metadata_of(item: "_core.Item") -> Optional[VideoMetadata]:
     native = item[1]
     if native is not None:
         return metadata_from(native)
-    own_time: Optional[int] = cast(Tuple[Any, ...], item)[5] if len(item) > 5 else None
+    own_time = item[5]
     if own_time is None:
         return None
     return VideoMetadata(frame_id=own_time, received_at=datetime.now(), pts=own_time, time_base=1 / TRACK_CLOCK)

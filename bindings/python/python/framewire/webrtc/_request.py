@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["names", "native_session"]
 
 _WRONG = (TypeError, ValueError, OverflowError)
+# The bytes of waiting frames are bounded besides.
+_LONGEST_QUEUE = 65_536
 _OPTIONS = {"frame_queue": "queue"}
 """Options whose native name differs from the public one."""
 
@@ -91,7 +93,7 @@ def _listed(value: Any) -> Optional[List[Any]]:
 
 def _options(options: "SessionOptions") -> "_core.Options":
     arguments = {
-        "frame_queue": config.WEBRTC_VIDEO_QUEUE_MAX_SIZE,
+        "frame_queue": config.WEBRTC_VIDEO_QUEUE_MAX_SIZE or _LONGEST_QUEUE,
         "shutdown_timeout": config.WEBRTC_EVENT_LOOP_SHUTDOWN_TIMEOUT,
         "initial_frame_timeout": config.WEBRTC_INITIAL_FRAME_TIMEOUT,
         **options._arguments(),
