@@ -10,8 +10,8 @@ use framewire_transport::{OutgoingFrame, VideoCodec, VideoSendError, VideoTrack}
 
 use crate::error::{SessionError, SourceError};
 use crate::session::live::clock::{RtpClock, SentTimes};
+use crate::session::live::codec::media_codec;
 use crate::session::live::slot::{Captured, Taken};
-use crate::session::live::start::media_codec;
 use crate::session::shared::Shared;
 use crate::stats::Stage;
 

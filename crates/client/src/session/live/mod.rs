@@ -5,6 +5,8 @@
 mod capture;
 mod clock;
 #[cfg(feature = "ffmpeg")]
+mod codec;
+#[cfg(feature = "ffmpeg")]
 mod encode;
 mod inbox;
 #[cfg(feature = "ffmpeg")]

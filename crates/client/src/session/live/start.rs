@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use framewire_media::VideoCodec as MediaCodec;
 use framewire_transport::{VideoCodec, VideoTrack};
 
 use crate::error::{SessionError, Step};
@@ -62,13 +61,5 @@ impl Shared {
             step: Step::Connecting,
             reason: error.to_string(),
         });
-    }
-}
-
-/// The media crate's name of a codec of the transport's.
-pub(super) fn media_codec(codec: VideoCodec) -> MediaCodec {
-    match codec {
-        VideoCodec::Vp8 => MediaCodec::Vp8,
-        VideoCodec::H264 => MediaCodec::H264,
     }
 }
