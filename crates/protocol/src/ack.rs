@@ -23,12 +23,14 @@ pub fn parse_ack_window(text: Option<&str>) -> u64 {
     }
 }
 
-/// The worker's gate. Open until the first acknowledgement, so that clients which never send one keep working; always open
-/// in realtime sessions.
+/// The worker's gate. Open until the first acknowledgement, so that clients which never send one keep working, unless the
+/// client is known to send them; always open in realtime sessions.
 #[derive(Debug, Clone)]
 pub struct AckWindow {
     batch: bool,
     window: u64,
+    /// Without having seen an acknowledgement.
+    from_the_start: bool,
     last: u64,
 }
 
@@ -39,8 +41,16 @@ impl AckWindow {
         AckWindow {
             batch,
             window: window.max(1),
+            from_the_start: false,
             last: 0,
         }
+    }
+
+    /// The client acknowledges every frame from the first on: nothing need run ahead until it does.
+    #[must_use]
+    pub fn from_the_start(mut self, acknowledges: bool) -> Self {
+        self.from_the_start = acknowledges;
+        self
     }
 
     /// Takes an acknowledgement; `true` when it moved the window. Old or repeated ones change nothing.
@@ -57,7 +67,7 @@ impl AckWindow {
 
     /// Whether acknowledgements pace this session.
     pub fn is_pacing(&self) -> bool {
-        self.batch && self.last > 0
+        self.batch && (self.from_the_start || self.last > 0)
     }
 
     /// The highest acknowledgement so far, 0 before the first.
@@ -168,7 +178,11 @@ mod tests {
         let mut lockstep = AckWindow::new(true, 0);
         lockstep.acknowledge(1);
         assert!(lockstep.allows(FrameId(2)) && !lockstep.allows(FrameId(3)));
-        let mut realtime = AckWindow::new(false, 0);
+        let mut known = AckWindow::new(true, 2).from_the_start(true);
+        assert!(known.allows(FrameId(2)) && !known.allows(FrameId(3)));
+        known.acknowledge(1);
+        assert!(known.allows(FrameId(3)) && !known.allows(FrameId(4)));
+        let mut realtime = AckWindow::new(false, 0).from_the_start(true);
         realtime.acknowledge(1);
         assert!(realtime.allows(FrameId(1_000)));
     }

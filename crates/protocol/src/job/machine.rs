@@ -55,7 +55,9 @@ impl Job {
             upload: UploadReceiver::new(config.upload),
             announced: None,
             track: false,
-            processing: Processing::new(AckWindow::new(config.batch, config.ack_window)),
+            processing: Processing::new(
+                AckWindow::new(config.batch, config.ack_window).from_the_start(config.agreement),
+            ),
             modes: OutputModes {
                 stream: config.stream_output.clone(),
                 data: config.data_output.clone(),
