@@ -65,8 +65,9 @@ def server(tmp_path_factory):
     process.wait(timeout=30)
 
 
-def workflow(path, width=640, height=272):
-    definition = {
+def crop(width=640, height=272):
+    """A workflow whose only output is the whole picture."""
+    return {
         "version": "1.0",
         "inputs": [{"type": "InferenceImage", "name": "image"}],
         "steps": [
@@ -82,7 +83,10 @@ def workflow(path, width=640, height=272):
         ],
         "outputs": [{"type": "JsonField", "name": "crop", "coordinates_system": "own", "selector": "$steps.crop.crops"}],
     }
-    path.write_text(json.dumps(definition))
+
+
+def workflow(path, width=640, height=272):
+    path.write_text(json.dumps(crop(width, height)))
     return str(path)
 
 
