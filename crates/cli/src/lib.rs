@@ -17,6 +17,7 @@ mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -27,8 +28,14 @@ use args::{Cli, Command};
 /// Blocks until the command has ended. Usage errors are printed to stderr with status 2; `--help` and
 /// `--version` go to stdout with status 0.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::from(status_of(args))
+    let status = status_of(args);
+    // A run that was interrupted while it connected may still be making keys: the process must not end below that.
+    framewire::wait_for_background(EXIT_WAIT);
+    ExitCode::from(status)
 }
+
+/// Longest wait for that; usually there is nothing to wait for.
+const EXIT_WAIT: Duration = Duration::from_secs(2);
 
 /// As [`main_from`], with the exit status as a number: for a caller that is not a process of its own.
 pub fn status_of(args: impl IntoIterator<Item = OsString>) -> u8 {
