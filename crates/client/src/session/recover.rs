@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use framewire_protocol::job::WORKER_SHUTDOWN;
 use framewire_protocol::recovery::Next;
 
 use crate::error::{SessionError, Step};
@@ -73,9 +74,6 @@ impl Shared {
         }
     }
 }
-
-/// What a worker of ours gives as the reason when it shuts down under a session.
-const WORKER_SHUTDOWN: &str = "worker_shutdown";
 
 /// Whether another attempt may do what this one did not.
 pub(super) fn may_mend(error: &SessionError) -> bool {
