@@ -68,17 +68,22 @@ fn ids(stream: &mut FrameStream) -> Vec<u64> {
     })
 }
 
-#[test]
-fn a_stream_delivers_every_frame_in_order_and_acknowledges_when_the_next_is_asked_for() {
-    let worker = FakeWorker::connecting(|mut worker| {
+/// A worker that sends each frame when the one before was acknowledged.
+fn worker_in_step(frames: u64) -> FakeWorker {
+    FakeWorker::connecting(move |mut worker| {
         worker.receive_file();
-        for n in 1..=30 {
+        for n in 1..=frames {
             worker.send_frame(n);
             worker.wait_ack(n);
         }
-        worker.complete(30);
+        worker.complete(frames);
         worker.linger();
-    });
+    })
+}
+
+#[test]
+fn a_stream_delivers_every_frame_in_order_and_acknowledges_when_the_next_is_asked_for() {
+    let worker = worker_in_step(30);
     let session = worker.session();
     let mut stream = session.frame_stream();
     assert_eq!(session.state(), SessionState::NotStarted);
@@ -183,15 +188,7 @@ fn two_streams_share_the_frames_and_both_see_the_end() {
 
 #[test]
 fn a_frame_in_an_idle_hand_does_not_keep_other_consumers_waiting() {
-    let worker = FakeWorker::connecting(|mut worker| {
-        worker.receive_file();
-        for n in 1..=10 {
-            worker.send_frame(n);
-            worker.wait_ack(n);
-        }
-        worker.complete(10);
-        worker.linger();
-    });
+    let worker = worker_in_step(10);
     let session = worker.session();
     let mut idle = session.frame_stream();
     let first = Parked::new().block_on(idle.next()).unwrap().unwrap();
@@ -209,15 +206,7 @@ fn a_frame_in_an_idle_hand_does_not_keep_other_consumers_waiting() {
 
 #[test]
 fn a_consumer_that_waits_already_goes_on_when_another_takes_a_frame_and_stops() {
-    let worker = FakeWorker::connecting(|mut worker| {
-        worker.receive_file();
-        for n in 1..=10 {
-            worker.send_frame(n);
-            worker.wait_ack(n);
-        }
-        worker.complete(10);
-        worker.linger();
-    });
+    let worker = worker_in_step(10);
     let session = worker.session();
     let mut stream = session.frame_stream();
     let waiting = std::thread::spawn(move || ids(&mut stream));
