@@ -119,7 +119,8 @@ fn the_sums_hold_in_every_snapshot_of_random_sessions() {
 
 #[test]
 fn pictures_that_are_held_end_a_lossless_job_with_an_error_and_cost_a_realtime_one_frames() {
-    for realtime in [false, true] {
+    // Whether the worker's completion or the missing memory is noticed first is up to the scheduler: many rounds.
+    for realtime in (0..24).map(|round| round % 4 == 0) {
         let worker = FakeWorker::connecting(move |mut worker| {
             worker.receive_file();
             for n in 1..=30 {
@@ -130,16 +131,18 @@ fn pictures_that_are_held_end_a_lossless_job_with_an_error_and_cost_a_realtime_o
         });
         let mut limits = options();
         limits.frame_pool_bytes = 10 * 32 * 16 * 3;
+        // Room for all: what is missing at the end is missing for want of memory.
+        limits.frame_queue = 32;
         let session = worker.session_with(
-            VideoFileSource::new(clip().to_str().unwrap()),
-            config().realtime_processing(realtime),
+            VideoFileSource::new(clip().to_str().unwrap()).realtime_processing(realtime),
+            config(),
             limits,
         );
         let taken: Vec<_> = session.frames().collect();
         let frames = session.stats().frames;
         assert!(frames.delivered > 0 && frames.delivered <= 10, "{frames:?}");
         if realtime {
-            assert!(taken.iter().all(Result::is_ok));
+            assert!(taken.iter().all(Result::is_ok), "{:?}", taken.last());
             assert!(frames.dropped[&DropReason::NoMemory] > 0, "{frames:?}");
         } else {
             let text = taken.last().unwrap().as_ref().unwrap_err().to_string();

@@ -2,9 +2,10 @@
 //! Not here: counting and telling it.
 
 use framewire_media::{FrameError, ImageError};
+use framewire_protocol::session::End;
 
 use crate::error::{SessionError, Step};
-use crate::session::shared::Shared;
+use crate::session::shared::{Shared, lock};
 use crate::stats::DropReason;
 
 /// See the module.
@@ -49,12 +50,23 @@ impl From<ImageError> for NoPicture {
 
 impl Shared {
     /// Ends a lossless session that has no memory for a picture: the program holds too many, and so will it for the next.
+    /// A worker that was done before this was noticed changes nothing: the job is not complete without the picture.
     pub(crate) fn needs_picture(&self, why: &NoPicture) {
-        if why.reason == DropReason::NoMemory && !self.plan.realtime {
-            self.fail(SessionError::Local {
-                step: Step::Streaming,
-                reason: why.text.clone(),
-            });
+        if why.reason != DropReason::NoMemory || self.plan.realtime {
+            return;
+        }
+        let error = SessionError::Local {
+            step: Step::Streaming,
+            reason: why.text.clone(),
+        };
+        self.fail(error.clone());
+        let mut control = lock(&self.control);
+        if matches!(control.machine.end(), Some(End::Completed { .. })) {
+            control.fate.get_or_insert(Err(error.clone()));
+        }
+        drop(control);
+        if let Some(ended @ Ok(_)) = &mut lock(&self.state).ended {
+            *ended = Err(error);
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) struct Control {
     /// The typed reason of the first failure.
     failure: Option<SessionError>,
     /// How the session ended, when that is not what the machine of the last connection says.
-    fate: Option<Result<Ended, SessionError>>,
+    pub(super) fate: Option<Result<Ended, SessionError>>,
     early_ack: Option<String>,
     /// When the session thread will look at the machine by itself.
     wake: Option<Instant>,
