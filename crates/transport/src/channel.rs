@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::config::{MAX_QUEUED_BYTES, MAX_SEND_MESSAGE};
-use crate::error::{ChannelError, SendError};
+use crate::config::{ChannelOptions, MAX_LABEL, MAX_QUEUED_BYTES, MAX_SEND_MESSAGE};
+use crate::error::{ChannelError, OpenError, SendError};
+use crate::peer::PeerState;
 use crate::send_queue::{Life, Outgoing, Refused, SendQueue, WaitEnd};
 use crate::shared::PeerShared;
 
@@ -23,16 +24,18 @@ pub struct ChannelId(pub u32);
 pub(crate) struct ChannelShared {
     pub(crate) id: ChannelId,
     pub(crate) label: String,
+    pub(crate) options: ChannelOptions,
     pub(crate) queue: SendQueue,
     /// Largest message the peer accepts.
     max_message: AtomicUsize,
 }
 
 impl ChannelShared {
-    pub(crate) fn new(id: ChannelId, label: String) -> ChannelShared {
+    pub(crate) fn new(id: ChannelId, label: String, options: ChannelOptions) -> ChannelShared {
         ChannelShared {
             id,
             label,
+            options,
             queue: SendQueue::new(),
             max_message: AtomicUsize::new(MAX_SEND_MESSAGE),
         }
@@ -44,7 +47,7 @@ impl ChannelShared {
     }
 }
 
-/// A reliable, ordered data channel. Clones are the same channel.
+/// A data channel. Clones are the same channel.
 #[derive(Clone)]
 pub struct DataChannel {
     channel: Arc<ChannelShared>,
@@ -65,6 +68,31 @@ impl DataChannel {
         DataChannel { channel, peer }
     }
 
+    /// One that the driver is to open.
+    pub(crate) fn open(
+        peer: &Arc<PeerShared>,
+        label: &str,
+        options: ChannelOptions,
+    ) -> Result<DataChannel, OpenError> {
+        if label.len() > MAX_LABEL {
+            return Err(OpenError::Label(label.len()));
+        }
+        if matches!(peer.state(), PeerState::Closing | PeerState::Closed)
+            || peer.close_requested().is_some()
+        {
+            return Err(OpenError::Closed);
+        }
+        let channel = peer
+            .open_channel(label, options)
+            .ok_or(OpenError::Channels)?;
+        // The end may have come in between; then nobody else closes this channel.
+        if peer.state() == PeerState::Closed {
+            channel.queue.set_life(Life::Closed);
+            return Err(OpenError::Closed);
+        }
+        Ok(DataChannel::new(channel, peer.clone()))
+    }
+
     /// The id its messages carry.
     pub fn id(&self) -> ChannelId {
         self.channel.id
@@ -73,6 +101,11 @@ impl DataChannel {
     /// The label given by whoever created it.
     pub fn label(&self) -> &str {
         &self.channel.label
+    }
+
+    /// How it delivers, as agreed with the peer when it was opened.
+    pub fn options(&self) -> ChannelOptions {
+        self.channel.options
     }
 
     /// Whether messages can be queued now.

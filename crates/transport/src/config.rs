@@ -13,6 +13,8 @@ pub const MAX_SEND_MESSAGE: usize = 128 * 1024;
 pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 /// Data channels of one peer, ours and theirs together; what a peer opens beyond is closed again.
 pub const MAX_CHANNELS: usize = 32;
+/// Longest label of a channel, whoever opens it.
+pub const MAX_LABEL: usize = 256;
 /// Default of [`PeerConfig::inbound_limit`].
 pub(crate) const DEFAULT_INBOUND_LIMIT: usize = 8 * 1024 * 1024;
 /// What the kernel is asked to hold for the socket in each direction.
@@ -139,6 +141,48 @@ impl IceServer {
     ) -> Self {
         self.username = username;
         self.credential = credential;
+        self
+    }
+}
+
+/// How a channel delivers. The default is reliable and in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelOptions {
+    /// Messages arrive in the order they were sent in.
+    pub ordered: bool,
+    /// A message older than this is not sent (again): it is lost. In whole milliseconds, 65 s at most.
+    pub max_lifetime: Option<Duration>,
+    /// A message is sent again this often at most. Without effect beside `max_lifetime`: the wire knows one of them.
+    pub max_retransmits: Option<u16>,
+}
+
+impl Default for ChannelOptions {
+    fn default() -> ChannelOptions {
+        ChannelOptions {
+            ordered: true,
+            max_lifetime: None,
+            max_retransmits: None,
+        }
+    }
+}
+
+impl ChannelOptions {
+    /// Whether messages arrive in order.
+    pub fn with_ordered(mut self, ordered: bool) -> Self {
+        self.ordered = ordered;
+        self
+    }
+
+    /// Loses messages older than this rather than sending them.
+    pub fn with_max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Loses messages that were sent again this often.
+    pub fn with_max_retransmits(mut self, times: u16) -> Self {
+        self.max_retransmits = Some(times);
         self
     }
 }

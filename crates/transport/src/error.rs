@@ -154,6 +154,21 @@ pub enum SdpError {
     Refused(String),
 }
 
+/// Why a channel was not opened on a running connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The connection has ended or is closing.
+    #[error("the connection has ended")]
+    Closed,
+    /// The connection has had as many channels as it may, ours and the peer's together.
+    #[error("the connection has had {max} channels, more are not allowed", max = crate::MAX_CHANNELS)]
+    Channels,
+    /// The label is longer than [`MAX_LABEL`](crate::MAX_LABEL).
+    #[error("a label of {0} bytes is longer than the {max} allowed", max = crate::MAX_LABEL)]
+    Label(usize),
+}
+
 /// Why a message was not queued.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

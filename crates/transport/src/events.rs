@@ -256,7 +256,8 @@ mod tests {
     fn events_that_nobody_took_do_not_keep_their_peer() {
         let shared = Arc::new(PeerShared::new(PeerId(1), 1000, std::time::Duration::ZERO));
         let events = Events::new(shared.clone());
-        let channel = DataChannel::new(shared.add_channel("inference"), shared.clone());
+        let added = shared.add_channel("inference", Default::default());
+        let channel = DataChannel::new(added.expect("room"), shared.clone());
         shared.events.push(PeerEvent::ChannelOpen(channel));
         let peer = Arc::downgrade(&shared);
         events.abandon();

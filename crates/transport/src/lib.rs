@@ -49,12 +49,13 @@ mod video;
 
 pub use channel::{ChannelId, DataChannel};
 pub use config::{
-    EndpointConfig, IceServer, MAX_CHANNELS, MAX_QUEUED_BYTES, MAX_SEND_MESSAGE, PeerConfig,
+    ChannelOptions, EndpointConfig, IceServer, MAX_CHANNELS, MAX_LABEL, MAX_QUEUED_BYTES,
+    MAX_SEND_MESSAGE, PeerConfig,
 };
 pub use endpoint::{Endpoint, Offer};
 pub use error::{
-    AnswerError, BindError, ChannelError, CloseReason, ConnectStep, OfferError, RecvError,
-    RestartError, SdpError, SendError,
+    AnswerError, BindError, ChannelError, CloseReason, ConnectStep, OfferError, OpenError,
+    RecvError, RestartError, SdpError, SendError,
 };
 pub use events::{Events, PeerEvent};
 pub use ice::{

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::channel::DataChannel;
+use crate::config::ChannelOptions;
 use crate::endpoint::Endpoint;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, OpenError};
 use crate::events::Events;
 use crate::ice::GatherReport;
 use crate::restart::IceHandle;
@@ -100,6 +101,17 @@ impl Peer {
         let channels = self.shared.channels();
         let channel = channels.iter().find(|c| c.label == label)?.clone();
         Some(DataChannel::new(channel, self.shared.clone()))
+    }
+
+    /// Opens another channel while the connection runs; the peer learns of it and of `options` in-band. Returns at once:
+    /// [`PeerEvent::ChannelOpen`](crate::PeerEvent::ChannelOpen) says when it can be used, one round trip later.
+    /// Fails when the connection is closing or over, the label is too long, or there are too many channels.
+    pub fn open_channel(
+        &self,
+        label: &str,
+        options: ChannelOptions,
+    ) -> Result<DataChannel, OpenError> {
+        DataChannel::open(&self.shared, label, options)
     }
 
     /// The video track; none when negotiation left no usable video section. Known from the start.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::channel::{ChannelId, ChannelShared};
+use crate::config::{ChannelOptions, MAX_CHANNELS};
 use crate::core::Negotiated;
 use crate::error::CloseReason;
 use crate::events::{EventQueue, PeerEvent};
@@ -34,6 +35,7 @@ pub(crate) struct PeerShared {
     pub(crate) events: EventQueue,
     pub(crate) counters: PeerCounters,
     channels: Mutex<Vec<Arc<ChannelShared>>>,
+    opening: Mutex<Vec<Arc<ChannelShared>>>,
     video: OnceLock<Arc<TrackShared>>,
     state: AtomicU8,
     close: Mutex<Option<CloseRequest>>,
@@ -60,6 +62,7 @@ impl PeerShared {
             events: EventQueue::new(inbound_limit),
             counters: PeerCounters::default(),
             channels: Mutex::default(),
+            opening: Mutex::default(),
             video: OnceLock::new(),
             state: AtomicU8::new(PeerState::Connecting as u8),
             close: Mutex::default(),
@@ -89,12 +92,37 @@ impl PeerShared {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn add_channel(&self, label: &str) -> Arc<ChannelShared> {
+    /// `None` when there are [`MAX_CHANNELS`] already.
+    pub(crate) fn add_channel(
+        &self,
+        label: &str,
+        options: ChannelOptions,
+    ) -> Option<Arc<ChannelShared>> {
         let mut channels = self.channels();
+        if channels.len() >= MAX_CHANNELS {
+            return None;
+        }
         let id = ChannelId(channels.len() as u32);
-        let channel = Arc::new(ChannelShared::new(id, label.to_owned()));
+        let channel = Arc::new(ChannelShared::new(id, label.to_owned(), options));
         channels.push(channel.clone());
-        channel
+        Some(channel)
+    }
+
+    /// Adds a channel that the driver opens in its next turn. `None` as above.
+    pub(crate) fn open_channel(
+        &self,
+        label: &str,
+        options: ChannelOptions,
+    ) -> Option<Arc<ChannelShared>> {
+        let channel = self.add_channel(label, options)?;
+        self.opening().push(channel.clone());
+        self.notify();
+        Some(channel)
+    }
+
+    /// Channels the driver has yet to open; never more than [`MAX_CHANNELS`].
+    pub(crate) fn opening(&self) -> MutexGuard<'_, Vec<Arc<ChannelShared>>> {
+        self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_video(&self, track: Arc<TrackShared>) {

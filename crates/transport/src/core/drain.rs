@@ -5,17 +5,15 @@ use str0m::channel::ChannelData;
 use str0m::{Event, IceConnectionState, Output};
 
 use super::channels::Slot;
+use super::opening::options_of;
 use super::{PeerCore, Sink, Transmit};
 use crate::channel::DataChannel;
-use crate::config::MAX_CHANNELS;
+use crate::config::MAX_LABEL;
 use crate::error::{CloseReason, ConnectStep};
 use crate::events::PeerEvent;
 use crate::peer::PeerState;
 use crate::send_queue::Life;
 use crate::stats::add;
-
-/// Longest label of a channel the peer opens.
-const MAX_LABEL: usize = 256;
 
 impl PeerCore {
     /// Empties the engine. Must follow every change made to it. Returns how many datagrams it had.
@@ -99,15 +97,18 @@ impl PeerCore {
         let index = self.channels.iter().position(|s| s.engine == id);
         let index = match index {
             Some(index) => index,
-            None if self.channels.len() < MAX_CHANNELS && label.len() <= MAX_LABEL => {
-                self.channels
-                    .push(Slot::new(id, self.shared.add_channel(&label)));
-                self.channels.len() - 1
-            }
             None => {
-                add(&self.shared.counters.dropped_channels, 1);
-                self.rtc.direct_api().close_data_channel(id);
-                return;
+                let channel = self.rtc.channel(id);
+                let options = channel.and_then(|c| c.config().map(options_of));
+                let added = (label.len() <= MAX_LABEL)
+                    .then(|| self.shared.add_channel(&label, options.unwrap_or_default()));
+                let Some(added) = added.flatten() else {
+                    add(&self.shared.counters.dropped_channels, 1);
+                    self.rtc.direct_api().close_data_channel(id);
+                    return;
+                };
+                self.channels.push(Slot::new(id, added));
+                self.channels.len() - 1
             }
         };
         let channel = self.channels[index].shared.clone();

@@ -12,6 +12,7 @@ mod drain;
 mod ending;
 mod hold;
 mod liveness;
+mod opening;
 mod paths;
 mod restart;
 mod setup;
@@ -32,7 +33,8 @@ pub use setup::Local;
 pub(crate) use setup::OfferCore;
 
 use crate::channel::DataChannel;
-use crate::error::{CloseReason, ConnectStep};
+use crate::config::ChannelOptions;
+use crate::error::{CloseReason, ConnectStep, OpenError};
 use crate::events::{Events, PeerEvent};
 use crate::peer::{PeerId, PeerState};
 use crate::shared::{CloseRequest, PeerShared};
@@ -154,6 +156,15 @@ impl PeerCore {
         Some(DataChannel::new(slot.shared.clone(), self.shared.clone()))
     }
 
+    /// Opens another channel, as `Peer::open_channel` does; takes effect in the next turn.
+    pub fn open_channel(
+        &self,
+        label: &str,
+        options: ChannelOptions,
+    ) -> Result<DataChannel, OpenError> {
+        DataChannel::open(&self.shared, label, options)
+    }
+
     /// Counters.
     pub fn stats(&self) -> PeerStats {
         self.shared.stats()
@@ -254,6 +265,7 @@ impl PeerCore {
             self.drain(sink);
         }
         self.release(now, sink);
+        self.open_channels(now, sink);
         self.video_turn(now, sink);
         self.send_queued(sink);
         self.close_channels(sink);

@@ -21,7 +21,8 @@ use super::liveness::Liveness;
 use super::paths::Paths;
 use super::restart::Negotiated;
 use super::video::{self, Video};
-use crate::config::{MAX_CHANNELS, PeerConfig};
+use crate::channel::ChannelShared;
+use crate::config::{ChannelOptions, MAX_CHANNELS, PeerConfig};
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
 use crate::ice::stun::Reflexive;
 use crate::peer::PeerId;
@@ -95,7 +96,7 @@ impl OfferCore {
                 label: label.clone(),
                 ..Default::default()
             });
-            slots.push(Slot::new(engine, shared.add_channel(label)));
+            slots.extend(added(&shared, label).map(|channel| Slot::new(engine, channel)));
         }
         let (offer, pending) = api
             .apply()
@@ -194,10 +195,8 @@ impl PeerCore {
                 label: label.clone(),
                 ..Default::default()
             };
-            slots.push(Slot::new(
-                rtc.direct_api().create_data_channel(wanted),
-                shared.add_channel(label),
-            ));
+            let engine = rtc.direct_api().create_data_channel(wanted);
+            slots.extend(added(&shared, label).map(|channel| Slot::new(engine, channel)));
         }
         Ok((
             core(
@@ -294,6 +293,11 @@ impl PeerCore {
             }
         }
     }
+}
+
+/// Always: no more are configured than a peer may have.
+fn added(shared: &PeerShared, label: &str) -> Option<Arc<ChannelShared>> {
+    shared.add_channel(label, ChannelOptions::default())
 }
 
 /// Keeps what later ICE restarts need.

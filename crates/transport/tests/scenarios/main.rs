@@ -13,6 +13,7 @@ mod liveness;
 mod loopback;
 mod moving;
 mod net;
+mod opening;
 mod pressure;
 mod rebinding;
 mod restarting;
