@@ -1,0 +1,19 @@
+//! Sans-IO SCTP for WebRTC data channels: the transport that runs inside DTLS below str0m.
+//! It is not a general SCTP: one path, one association per [`Endpoint`], DATA chunks only; no sockets, no clock, no threads.
+//!
+//! The crate carries the name, version and interface of the one str0m asks for, so that the workspace can put it in its place.
+//! Time is told: every call that may need it takes the caller's `Instant`, and nothing here reads a clock.
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod time;
+pub mod tuning;
+mod types;
+
+pub use config::{ClientConfig, EndpointConfig, ServerConfig, TransportConfig};
+pub use error::{AssociationError, ConnectError, Error};
+pub use types::{
+    AssociationHandle, Chunks, EcnCodepoint, EndpointEvent, Event, Packet, Packets, Payload,
+    PayloadProtocolIdentifier, ReliabilityType, StreamEvent, Transmit,
+};
