@@ -7,9 +7,11 @@
 
 mod config;
 mod error;
+mod serial;
 mod time;
 pub mod tuning;
 mod types;
+mod wire;
 
 pub use config::{ClientConfig, EndpointConfig, ServerConfig, TransportConfig};
 pub use error::{AssociationError, ConnectError, Error};

@@ -1,0 +1,122 @@
+//! One packet: common header, checksum, and the framing of its chunks.
+//! Not the contents of the chunks, which are read one by one while they are taken out.
+use bytes::{Buf as _, Bytes};
+
+use super::chunk::Chunk;
+use super::{DATA_HEADER, HEADER, Malformed, TLV, kind, padded, u16_at, u32_at};
+
+/// CRC32C of a packet whose checksum field is zero.
+#[inline]
+pub(super) fn checksum(packet: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(packet)
+}
+
+/// A packet whose checksum is right and whose chunks all lie inside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Packet {
+    /// Verification tag.
+    pub(crate) tag: u32,
+    /// Port the peer sent from.
+    pub(crate) source: u16,
+    /// Port the peer sent to.
+    pub(crate) destination: u16,
+    /// Number of chunks, at least one.
+    pub(crate) count: usize,
+    /// The chunks, without the common header.
+    rest: Bytes,
+}
+
+impl Packet {
+    /// Reads a datagram, which is kept: the data of its chunks are slices of it. Costs the checksum and one step for each chunk.
+    pub(crate) fn parse(mut datagram: Vec<u8>) -> Result<Packet, Malformed> {
+        if datagram.len() < HEADER + TLV {
+            return Err(Malformed::Short);
+        }
+        let sum = u32::from_le_bytes([datagram[8], datagram[9], datagram[10], datagram[11]]);
+        datagram[8..HEADER].fill(0);
+        if checksum(&datagram) != sum {
+            return Err(Malformed::Checksum);
+        }
+        let mut at = HEADER;
+        let mut count = 0;
+        while at < datagram.len() {
+            if datagram.len() - at < TLV {
+                return Err(Malformed::Length);
+            }
+            let len = usize::from(u16_at(&datagram, at + 2));
+            if len < TLV || len > datagram.len() - at {
+                return Err(Malformed::Length);
+            }
+            if datagram[at] == kind::DATA && len <= DATA_HEADER {
+                return Err(if len == DATA_HEADER {
+                    Malformed::NoUserData
+                } else {
+                    Malformed::Length
+                });
+            }
+            // The padding of the last chunk may be missing.
+            at += padded(len);
+            count += 1;
+        }
+        let (source, destination) = (u16_at(&datagram, 0), u16_at(&datagram, 2));
+        let tag = u32_at(&datagram, 4);
+        let mut rest = Bytes::from(datagram);
+        rest.advance(HEADER);
+        Ok(Packet {
+            tag,
+            source,
+            destination,
+            count,
+            rest,
+        })
+    }
+
+    /// Type of the first chunk.
+    pub(crate) fn first_kind(&self) -> u8 {
+        // `parse` accepts no packet without a chunk.
+        self.rest[0]
+    }
+
+    /// The flags of the first chunk.
+    pub(crate) fn first_flags(&self) -> u8 {
+        self.rest[1]
+    }
+
+    /// Takes the chunks out one by one. A chunk whose contents cannot be read is an error; the caller decides about the rest.
+    pub(crate) fn chunks(self) -> Chunks {
+        Chunks { rest: self.rest }
+    }
+}
+
+/// Iterator over the chunks of a packet.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunks {
+    rest: Bytes,
+}
+
+impl Iterator for Chunks {
+    type Item = Result<Chunk, Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        // The lengths were checked when the packet was parsed.
+        let (kind, flags) = (self.rest[0], self.rest[1]);
+        let len = usize::from(u16_at(&self.rest, 2));
+        let whole = if padded(len) >= self.rest.len() {
+            // The last chunk takes the buffer over: no reference count for a packet of one chunk. Cutting is not free, so only if there is padding.
+            let mut whole = std::mem::take(&mut self.rest);
+            if len < whole.len() {
+                whole.truncate(len);
+            }
+            whole
+        } else {
+            let whole = self.rest.slice(..len);
+            self.rest.advance(padded(len));
+            whole
+        };
+        Some(Chunk::parse(kind, flags, whole))
+    }
+}
