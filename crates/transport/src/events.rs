@@ -88,11 +88,13 @@ impl Events {
             if left.is_zero() {
                 return Err(RecvError::Timeout);
             }
+            state.waiting += 1;
             state = queue
                 .ready
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
+            state.waiting -= 1;
         }
     }
 
@@ -166,6 +168,8 @@ struct State {
     ended: bool,
     /// The driver holds data back and wants to hear when there is room.
     holding: bool,
+    /// Threads inside `recv_deadline`: without them a push is free of system calls.
+    waiting: usize,
     wakers: Vec<Waker>,
 }
 
@@ -184,6 +188,16 @@ impl State {
             self.holding = false;
         }
         Some(Taken { event, release })
+    }
+
+    fn add(&mut self, event: PeerEvent) {
+        if self.ended {
+            return;
+        }
+        self.ended = matches!(event, PeerEvent::Closed(_));
+        self.bytes += event.cost();
+        self.peak = self.peak.max(self.bytes);
+        self.items.push_back(event);
     }
 
     fn wait(&mut self, waker: &Waker) {
@@ -209,16 +223,26 @@ impl EventQueue {
     /// Adds an event; `Closed` ends the queue and whatever comes after it is ignored.
     pub(crate) fn push(&self, event: PeerEvent) {
         let mut state = self.lock();
-        if state.ended {
-            return;
+        state.add(event);
+        self.wake(state);
+    }
+
+    /// Adds events in their order and empties `events`: one lock and one wake-up for all of them.
+    pub(crate) fn push_all(&self, events: &mut Vec<PeerEvent>) {
+        let mut state = self.lock();
+        for event in events.drain(..) {
+            state.add(event);
         }
-        state.ended = matches!(event, PeerEvent::Closed(_));
-        state.bytes += event.cost();
-        state.peak = state.peak.max(state.bytes);
-        state.items.push_back(event);
+        self.wake(state);
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         let wakers = std::mem::take(&mut state.wakers);
+        let threads = state.waiting > 0;
         drop(state);
-        self.ready.notify_all();
+        if threads {
+            self.ready.notify_all();
+        }
         wakers.into_iter().for_each(Waker::wake);
     }
 

@@ -45,6 +45,7 @@ impl PeerCore {
         if sent > 0 {
             add(&self.shared.counters.datagrams_sent, sent);
         }
+        self.flush_events();
         sent
     }
 
@@ -66,7 +67,7 @@ impl PeerCore {
                 self.step = ConnectStep::Channels;
                 self.detail = None;
                 self.set_state(PeerState::Connected);
-                self.shared.events.push(PeerEvent::Connected);
+                self.outbox.push(PeerEvent::Connected);
                 self.heard(self.engine_now);
                 self.open_video();
                 self.check_channels();
@@ -76,9 +77,7 @@ impl PeerCore {
             Event::ChannelClose(id) => {
                 if let Some(slot) = self.channels.iter().find(|s| s.engine == id) {
                     slot.shared.queue.set_life(Life::Closed);
-                    self.shared
-                        .events
-                        .push(PeerEvent::ChannelClosed(slot.shared.id));
+                    self.outbox.push(PeerEvent::ChannelClosed(slot.shared.id));
                 }
             }
             Event::Closed => self.end(CloseReason::Remote),
@@ -114,12 +113,10 @@ impl PeerCore {
         let channel = self.channels[index].shared.clone();
         channel.set_max_message(self.max_message);
         channel.queue.set_life(Life::Open);
-        self.shared
-            .events
-            .push(PeerEvent::ChannelOpen(DataChannel::new(
-                channel,
-                self.shared.clone(),
-            )));
+        self.outbox.push(PeerEvent::ChannelOpen(DataChannel::new(
+            channel,
+            self.shared.clone(),
+        )));
         self.check_channels();
     }
 
@@ -144,7 +141,7 @@ impl PeerCore {
         add(&self.shared.counters.messages_received, 1);
         add(&self.shared.counters.bytes_received, data.data.len());
         let channel = slot.shared.id;
-        self.shared.events.push(PeerEvent::Message {
+        self.outbox.push(PeerEvent::Message {
             channel,
             data: data.data.into(),
             text: !data.binary,

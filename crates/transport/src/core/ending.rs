@@ -78,6 +78,7 @@ impl PeerCore {
             });
         }
         self.over = true;
+        self.flush_events();
         self.shared
             .finish(self.ending.take().unwrap_or(CloseReason::Remote));
     }

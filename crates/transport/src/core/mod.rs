@@ -108,6 +108,8 @@ pub struct PeerCore {
     room: bool,
     /// The channel whose turn to send it is.
     next_channel: usize,
+    /// Events of this turn, queued together: a wake-up of the user's thread costs more than an event.
+    outbox: Vec<PeerEvent>,
     /// The engine's send buffer was full at the last try.
     full: bool,
     path: Option<(SocketAddr, SocketAddr)>,
@@ -287,7 +289,15 @@ impl PeerCore {
                 detail,
             });
         }
+        self.flush_events();
         self.settle(sink);
+    }
+
+    /// Hands over the events that were collected.
+    fn flush_events(&mut self) {
+        if !self.outbox.is_empty() {
+            self.shared.events.push_all(&mut self.outbox);
+        }
     }
 
     /// When `turn` is due next, whatever else happens.
@@ -344,7 +354,11 @@ impl PeerCore {
             destination: local,
             contents,
         };
-        let engine_now = self.clock.engine(self.engine_now);
+        let mut engine_now = self.clock.engine(self.engine_now);
+        if self.undrained > 0 {
+            // The engine looks at its timers for each datagram, unless its clock has gone past it.
+            engine_now -= Duration::from_nanos(1);
+        }
         if let Err(error) = self.rtc.handle_input(Input::Receive(engine_now, receive)) {
             // Anyone can send rubbish from a known address; it must not end the connection.
             add(&self.shared.counters.dropped_by_engine, 1);
@@ -371,12 +385,12 @@ impl PeerCore {
             Verdict::Stalled => {
                 add(&self.shared.counters.stalls, 1);
                 self.set_state(PeerState::Stalled);
-                self.shared.events.push(PeerEvent::Stalled);
+                self.outbox.push(PeerEvent::Stalled);
             }
             Verdict::Resumed => {
                 self.clock.outage_over();
                 self.set_state(PeerState::Connected);
-                self.shared.events.push(PeerEvent::Resumed);
+                self.outbox.push(PeerEvent::Resumed);
             }
             Verdict::Gone => self.end(CloseReason::Gone),
             Verdict::Lost(silence) => self.end(CloseReason::Lost { silence }),

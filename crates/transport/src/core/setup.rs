@@ -274,6 +274,7 @@ fn core(
         fed_from: None,
         room: true,
         next_channel: 0,
+        outbox: Vec::new(),
         full: false,
         path: None,
         paths: Paths::default(),

@@ -6,6 +6,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::Socket;
 use crate::core::Transmit;
 use crate::stats::{EndpointCounters, add};
@@ -155,8 +157,10 @@ impl Batch {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(error) => {
                     tracing::trace!(%error, %destination, "send failed");
-                    // After a GSO failure the socket sends singly: try that once with the parts.
-                    if segment < bytes.len() && self.socket.segments() == 1 {
+                    // Without GSO, and where a datagram must be cut on its way, the kernel takes them singly only.
+                    let singly = self.socket.segments() == 1
+                        || error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error());
+                    if segment < bytes.len() && singly {
                         return bytes
                             .chunks(segment)
                             .all(|part| self.send(source, destination, part, part.len()));

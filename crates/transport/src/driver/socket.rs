@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
-use rustix::net::sockopt;
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 use socket2::{Domain, Protocol, Type};
 
 use crate::config::EndpointConfig;
@@ -39,6 +39,7 @@ impl Socket {
         let state = UdpSocketState::new((&inner).into())?;
         state.enable_transport_errors((&inner).into())?;
         enlarge(&inner, config.socket_buffer);
+        allow_fragments(&inner);
         let port = inner
             .local_addr()?
             .as_socket()
@@ -140,6 +141,13 @@ fn enlarge(socket: &socket2::Socket, bytes: usize) {
     }
 }
 
+/// Our IPv4 datagrams may be cut on their way. Data goes in datagrams of one size from the first to the last; on a path
+/// that carries only smaller ones, checks and handshake would pass and the data never, and SCTP cannot cut again what it
+/// sent. IPv6 carries 1,280 bytes everywhere, which is more than ours.
+fn allow_fragments(socket: &socket2::Socket) {
+    let _ = sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT);
+}
+
 /// Memory for one receive call.
 #[derive(Default)]
 pub(crate) struct Buffers {
@@ -183,5 +191,18 @@ impl Buffers {
                     &bytes[..meta.len.min(BUFFER)],
                 )
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_may_be_cut_on_their_way() {
+        let config = EndpointConfig::default();
+        let socket = Socket::bind(&config).expect("bind");
+        let v4 = sockopt::ip_mtu_discover(&socket.inner).expect("an option of UDP");
+        assert_eq!(v4, Ipv4PathMtuDiscovery::DONT);
     }
 }
