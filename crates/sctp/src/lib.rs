@@ -7,6 +7,7 @@
 
 mod config;
 mod error;
+mod receive;
 mod serial;
 mod time;
 pub mod tuning;

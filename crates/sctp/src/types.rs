@@ -1,9 +1,8 @@
 //! The plain types of the interface: what goes out, what comes in, what happened.
 //! They hold no state of the protocol.
 
-use bytes::Bytes;
-
 use crate::error::{AssociationError, Error};
+use crate::receive::Parts;
 
 /// Names an association of an endpoint. There is only one, so the number is always 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,7 +149,7 @@ impl From<u8> for ReliabilityType {
 pub struct Chunks {
     /// What the message holds.
     pub ppi: PayloadProtocolIdentifier,
-    pub(crate) parts: Vec<Bytes>,
+    pub(crate) parts: Parts,
     pub(crate) len: usize,
 }
 
@@ -168,7 +167,7 @@ impl Chunks {
     /// Copies the whole message to the start of `buf` and returns its length; [`Error::ShortBuffer`] if it does not fit.
     pub fn read(&self, buf: &mut [u8]) -> Result<usize, Error> {
         let mut rest = buf.get_mut(..self.len).ok_or(Error::ShortBuffer)?;
-        for part in &self.parts {
+        for part in self.parts.as_slice() {
             let (here, after) = rest.split_at_mut(part.len());
             here.copy_from_slice(part);
             rest = after;
@@ -218,6 +217,8 @@ impl Packet {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -242,7 +243,7 @@ mod tests {
     fn a_message_is_read_whole_or_not_at_all() {
         let chunks = Chunks {
             ppi: PayloadProtocolIdentifier::Binary,
-            parts: vec![Bytes::from_static(b"ab"), Bytes::from_static(b"c")],
+            parts: Parts::Many(vec![Bytes::from_static(b"ab"), Bytes::from_static(b"c")]),
             len: 3,
         };
         let mut small = [0; 2];

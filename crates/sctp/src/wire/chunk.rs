@@ -2,10 +2,7 @@
 //! Not the larger ones, which have files of their own: INIT, SACK, RE-CONFIG, error causes.
 use bytes::{Buf as _, Bytes};
 
-use super::{
-    Causes, DATA_HEADER, Init, Malformed, Reconfig, SackView, TLV, Unrecognized, kind, u16_at,
-    u32_at,
-};
+use super::{Causes, Init, Malformed, Reconfig, SackView, TLV, Unrecognized, kind, u16_at, u32_at};
 use crate::serial::{Ssn, Tsn};
 
 /// Flag of DATA: answer at once.
@@ -86,7 +83,7 @@ pub(crate) struct Data {
     pub(crate) unordered: bool,
     /// The sender asks for a SACK at once.
     pub(crate) immediate: bool,
-    /// At least one byte; a slice of the datagram.
+    /// At least one byte. A slice of the datagram, unless that would keep much else of it alive.
     pub(crate) payload: Bytes,
 }
 
@@ -120,33 +117,12 @@ pub(crate) struct Unknown {
 }
 
 impl Chunk {
-    /// Reads a chunk from its bytes, header included and padding not.
-    #[inline]
-    pub(super) fn parse(kind: u8, flags: u8, mut chunk: Bytes) -> Result<Chunk, Malformed> {
-        if kind == kind::DATA {
-            // The length was checked with the packet.
-            let data = Data {
-                tsn: Tsn(u32_at(&chunk, 4)),
-                stream: u16_at(&chunk, 8),
-                ssn: Ssn(u16_at(&chunk, 10)),
-                ppi: u32_at(&chunk, 12),
-                begin: flags & BEGIN != 0,
-                end: flags & END != 0,
-                unordered: flags & UNORDERED != 0,
-                immediate: flags & IMMEDIATE != 0,
-                payload: {
-                    chunk.advance(DATA_HEADER);
-                    chunk
-                },
-            };
-            return Ok(Chunk::Data(data));
+    /// Reads a chunk that is not DATA from its bytes, header included and padding not.
+    pub(super) fn control(kind: u8, flags: u8, chunk: Bytes) -> Result<Chunk, Malformed> {
+        if !kind::KNOWN.contains(&kind) {
+            let rule = Unrecognized::chunk(kind);
+            return Ok(Chunk::Unknown(Unknown { kind, rule, chunk }));
         }
-        Self::control(kind, flags, chunk)
-    }
-
-    /// The kinds that are not DATA.
-    fn control(kind: u8, flags: u8, chunk: Bytes) -> Result<Chunk, Malformed> {
-        let whole = chunk.clone();
         let mut value = chunk;
         value.advance(TLV);
         let no_tag = flags & NO_TAG != 0;
@@ -173,17 +149,11 @@ impl Chunk {
             kind::COOKIE_ECHO => Chunk::CookieEcho(value),
             kind::COOKIE_ACK => Chunk::CookieAck,
             kind::RECONFIG => Chunk::Reconfig(Reconfig::parse(value)?),
-            kind::FORWARD_TSN if value.len() < 4 || value.len() % 4 != 0 => {
-                return Err(Malformed::Length);
-            }
-            kind::FORWARD_TSN => Chunk::ForwardTsn(ForwardTsn {
+            // The last of the known ones.
+            _ if value.len() < 4 || value.len() % 4 != 0 => return Err(Malformed::Length),
+            _ => Chunk::ForwardTsn(ForwardTsn {
                 cumulative: Tsn(u32_at(&value, 0)),
                 list: value.slice(4..),
-            }),
-            _ => Chunk::Unknown(Unknown {
-                kind,
-                rule: Unrecognized::chunk(kind),
-                chunk: whole,
             }),
         })
     }

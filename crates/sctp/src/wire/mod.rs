@@ -43,6 +43,24 @@ pub(crate) mod kind {
     pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
     pub(crate) const RECONFIG: u8 = 130;
     pub(crate) const FORWARD_TSN: u8 = 192;
+
+    /// Those that are read, DATA apart.
+    pub(super) const KNOWN: [u8; 14] = [
+        INIT,
+        INIT_ACK,
+        SACK,
+        HEARTBEAT,
+        HEARTBEAT_ACK,
+        ABORT,
+        SHUTDOWN,
+        SHUTDOWN_ACK,
+        ERROR,
+        COOKIE_ECHO,
+        COOKIE_ACK,
+        SHUTDOWN_COMPLETE,
+        RECONFIG,
+        FORWARD_TSN,
+    ];
 }
 
 /// Why a packet or a chunk cannot be read. It is dropped and counted, never answered.

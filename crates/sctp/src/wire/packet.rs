@@ -2,8 +2,13 @@
 //! Not the contents of the chunks, which are read one by one while they are taken out.
 use bytes::{Buf as _, Bytes};
 
-use super::chunk::Chunk;
+use super::chunk::{BEGIN, Chunk, Data, END, IMMEDIATE, UNORDERED};
 use super::{DATA_HEADER, HEADER, Malformed, TLV, kind, padded, u16_at, u32_at};
+use crate::serial::{Ssn, Tsn};
+
+/// Bytes beside its data that a DATA chunk may keep alive by being a slice of its datagram; with more around them the data are copied.
+/// The headers of packet and chunk and a small SACK stay below: what a bulk transfer sends is never copied.
+const MAX_BESIDE: usize = 64;
 
 /// CRC32C of a packet whose checksum field is zero.
 #[inline]
@@ -84,13 +89,18 @@ impl Packet {
 
     /// Takes the chunks out one by one. A chunk whose contents cannot be read is an error; the caller decides about the rest.
     pub(crate) fn chunks(self) -> Chunks {
-        Chunks { rest: self.rest }
+        Chunks {
+            datagram: HEADER + self.rest.len(),
+            rest: self.rest,
+        }
     }
 }
 
 /// Iterator over the chunks of a packet.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunks {
+    /// Length of the whole datagram.
+    datagram: usize,
     rest: Bytes,
 }
 
@@ -105,18 +115,59 @@ impl Iterator for Chunks {
         // The lengths were checked when the packet was parsed.
         let (kind, flags) = (self.rest[0], self.rest[1]);
         let len = usize::from(u16_at(&self.rest, 2));
-        let whole = if padded(len) >= self.rest.len() {
-            // The last chunk takes the buffer over: no reference count for a packet of one chunk. Cutting is not free, so only if there is padding.
-            let mut whole = std::mem::take(&mut self.rest);
-            if len < whole.len() {
-                whole.truncate(len);
+        if kind == kind::DATA {
+            return Some(Ok(Chunk::Data(self.data(flags, len))));
+        }
+        let next = padded(len).min(self.rest.len());
+        let chunk = if next == self.rest.len() {
+            let mut chunk = std::mem::take(&mut self.rest);
+            if len < next {
+                chunk.truncate(len);
             }
-            whole
+            chunk
         } else {
-            let whole = self.rest.slice(..len);
-            self.rest.advance(padded(len));
-            whole
+            let chunk = self.rest.slice(..len);
+            self.rest.advance(next);
+            chunk
         };
-        Some(Chunk::parse(kind, flags, whole))
+        Some(Chunk::control(kind, flags, chunk))
+    }
+}
+
+impl Chunks {
+    /// The DATA chunk at the front.
+    #[inline]
+    fn data(&mut self, flags: u8, len: usize) -> Data {
+        let (tsn, stream) = (u32_at(&self.rest, 4), u16_at(&self.rest, 8));
+        let (ssn, ppi) = (u16_at(&self.rest, 10), u32_at(&self.rest, 12));
+        let next = padded(len).min(self.rest.len());
+        let payload = if self.datagram - (len - DATA_HEADER) > MAX_BESIDE {
+            let copy = Bytes::copy_from_slice(&self.rest[DATA_HEADER..len]);
+            self.rest.advance(next);
+            copy
+        } else if next == self.rest.len() {
+            // The last chunk takes the buffer over, which needs no reference count. Cutting does, so only if there is padding.
+            let mut payload = std::mem::take(&mut self.rest);
+            payload.advance(DATA_HEADER);
+            if len < next {
+                payload.truncate(len - DATA_HEADER);
+            }
+            payload
+        } else {
+            let payload = self.rest.slice(DATA_HEADER..len);
+            self.rest.advance(next);
+            payload
+        };
+        Data {
+            tsn: Tsn(tsn),
+            stream,
+            ssn: Ssn(ssn),
+            ppi,
+            begin: flags & BEGIN != 0,
+            end: flags & END != 0,
+            unordered: flags & UNORDERED != 0,
+            immediate: flags & IMMEDIATE != 0,
+            payload,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! SACK, read in place: ranges and duplicates come straight from the bytes.
 //! Not the sender's reaction to it; nothing is sorted or merged here.
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use super::{Malformed, u16_at, u32_at};
 use crate::serial::Tsn;
@@ -22,7 +22,7 @@ pub(crate) struct SackView {
 
 impl SackView {
     /// Reads the value of a SACK chunk. Linear in the number of blocks.
-    pub(super) fn parse(value: Bytes) -> Result<SackView, Malformed> {
+    pub(super) fn parse(mut value: Bytes) -> Result<SackView, Malformed> {
         if value.len() < FIXED {
             return Err(Malformed::Length);
         }
@@ -30,10 +30,12 @@ impl SackView {
         if value.len() != FIXED + 4 * (usize::from(blocks) + usize::from(duplicates)) {
             return Err(Malformed::Length);
         }
+        let (cumulative, a_rwnd) = (Tsn(u32_at(&value, 0)), u32_at(&value, 4));
+        value.advance(FIXED);
         let sack = SackView {
-            cumulative: Tsn(u32_at(&value, 0)),
-            a_rwnd: u32_at(&value, 4),
-            lists: value.slice(FIXED..),
+            cumulative,
+            a_rwnd,
+            lists: value,
             blocks,
         };
         let bad = |(first, last): (u16, u16)| first == 0 || last < first;
