@@ -8,6 +8,8 @@
 mod config;
 mod error;
 mod receive;
+mod model;
+mod send;
 mod serial;
 mod time;
 pub mod tuning;
@@ -20,3 +22,9 @@ pub use types::{
     AssociationHandle, Chunks, EcnCodepoint, EndpointEvent, Event, Packet, Packets, Payload,
     PayloadProtocolIdentifier, ReliabilityType, StreamEvent, Transmit,
 };
+
+/// Pieces of the crate for its simulations and speed gates. No promise is made about them.
+#[doc(hidden)]
+pub mod __model {
+    pub use crate::model::{Flow, FlowConfig, FlowFigures};
+}

@@ -1,0 +1,290 @@
+//! The rate law: send at the highest delivery rate seen lately, keep about one path's worth in flight, and take
+//! loss as a sign of congestion only above what the path loses anyway. Not a window that halves at a loss.
+use super::super::rtt::Rtt;
+use super::{INITIAL_PACKETS, Progress, Sample};
+
+mod filter;
+mod rounds;
+
+use filter::MaxFilter;
+use rounds::{Judge, Round, Verdict};
+
+const MS: f64 = 1e6;
+/// Pacing gains of the eight phases of `Probe`: ask for more, give back what it queued, cruise.
+const CYCLE: [f64; 8] = [1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
+/// The phase that cruising starts with.
+const CRUISE: usize = 2;
+/// In flight while probing, in units of rate times smallest round trip.
+const WINDOW_GAIN: f64 = 1.5;
+/// Silence after which the rate is taken up again without a burst.
+const IDLE: u64 = 1_000_000_000;
+/// How long the window is small when the smallest round trip is measured anew.
+const MEASURE: u64 = 200_000_000;
+/// After congestion, how long not to ask for more.
+const HOLD: u64 = 2_000_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Startup,
+    Drain,
+    Probe,
+    /// Measures the smallest round trip anew; until the given time once the flight has shrunk.
+    Measure(Option<u64>),
+}
+
+/// State of the rate law; bytes, ns.
+#[derive(Debug)]
+pub(in super::super) struct Rate {
+    packet: f64,
+    max_rate: f64,
+    filter: MaxFilter,
+    round: Round,
+    judge: Judge,
+    mode: Mode,
+    gain: f64,
+    phase: usize,
+    phase_at: u64,
+    /// Most in flight that the path took without congestion.
+    bound: f64,
+    hold_until: u64,
+    /// Rate at which `Startup` last grew by a quarter, and rounds since.
+    grown: f64,
+    stalled: u32,
+    /// Smallest of the round trips since the last multiple of eight.
+    startup_min: u64,
+    startup_samples: u32,
+    /// Until this round the peer's reports were incomplete.
+    truncated_until: u64,
+    /// Sending was taken up again after a silence, and no round has passed since.
+    restarted: bool,
+}
+
+impl Rate {
+    pub(super) fn new(packet: f64, max_rate: Option<u64>) -> Rate {
+        Rate {
+            packet,
+            max_rate: max_rate.map_or(f64::MAX, |rate| (rate as f64).max(1.0)),
+            filter: MaxFilter::default(),
+            round: Round::default(),
+            judge: Judge::default(),
+            mode: Mode::Startup,
+            gain: 2.0,
+            phase: CRUISE,
+            phase_at: 0,
+            bound: f64::MAX,
+            hold_until: 0,
+            grown: 0.0,
+            stalled: 0,
+            startup_min: u64::MAX,
+            startup_samples: 0,
+            truncated_until: 0,
+            restarted: false,
+        }
+    }
+
+    pub(super) fn estimate(&self) -> f64 {
+        self.filter.max()
+    }
+
+    pub(super) fn mode(&self) -> &'static str {
+        match self.mode {
+            Mode::Startup => "startup",
+            Mode::Drain => "drain",
+            Mode::Probe => "probe",
+            Mode::Measure(_) => "measure",
+        }
+    }
+
+    /// Rate times smallest round trip.
+    fn product(&self, rtt: &Rtt) -> f64 {
+        if rtt.min == u64::MAX || self.estimate() == 0.0 {
+            return INITIAL_PACKETS * self.packet;
+        }
+        self.estimate() * rtt.min as f64 / 1e9
+    }
+
+    /// What batching on the way adds to the flight: three bursts of half a millisecond.
+    fn quantum(&self) -> f64 {
+        3.0 * (2.0 * self.packet).max(self.estimate() * 0.5e-3)
+    }
+
+    pub(super) fn window(&self, rtt: &Rtt) -> f64 {
+        let product = self.product(rtt);
+        let floor = 4.0 * self.packet;
+        match self.mode {
+            Mode::Measure(_) => (0.5 * product).max(floor) + self.quantum(),
+            Mode::Startup | Mode::Drain => {
+                (2.0 * product + self.quantum()).max(INITIAL_PACKETS * self.packet)
+            }
+            Mode::Probe if self.restarted => product.min(self.bound).max(floor) + self.quantum(),
+            Mode::Probe => (WINDOW_GAIN * product).min(self.bound).max(floor) + self.quantum(),
+        }
+    }
+
+    pub(super) fn pacing(&self, rtt: &Rtt) -> f64 {
+        let estimate = self.estimate();
+        let rate = if estimate == 0.0 {
+            let turn = if rtt.is_known() {
+                rtt.smoothed as f64
+            } else {
+                10.0 * MS
+            };
+            2.0 * INITIAL_PACKETS * self.packet * 1e9 / turn
+        } else {
+            self.gain * estimate
+        };
+        rate.min(self.max_rate)
+    }
+
+    pub(super) fn on_restart(&mut self, now: u64, idle: u64) {
+        if idle > IDLE && self.estimate() > 0.0 {
+            self.restarted = true;
+            if self.mode != Mode::Startup {
+                self.cruise(now, CRUISE);
+            }
+        }
+    }
+
+    pub(super) fn on_progress(&mut self, progress: &Progress, rtt: &mut Rtt) {
+        if progress.truncated {
+            self.truncated_until = self.round.number() + 1;
+        }
+        self.round.add(progress);
+        if let Some(sample) = &progress.sample {
+            let ended = self.round.turn(sample, progress);
+            self.take(sample, progress.now, ended.is_some(), rtt);
+            if let Some(sums) = ended {
+                self.restarted = false;
+                if self.mode == Mode::Startup {
+                    let flooded = self.judge.is_flooded(&sums);
+                    if flooded || self.round.number() >= 3 && sums.is_queued(rtt) {
+                        self.drain();
+                    }
+                } else if self.mode == Mode::Probe {
+                    let verdict = self.judge.judge(&sums, rtt);
+                    self.probe_round(verdict, sums.peak, progress.now, rtt);
+                }
+            }
+        }
+        if let (Some(sample), Mode::Startup) = (progress.rtt, self.mode) {
+            self.startup_sample(sample, rtt);
+        }
+        self.advance(progress, rtt);
+    }
+
+    /// A rate sample counts if it spans a round trip, and, if something else held us back or the peer's report was incomplete, only upwards or not at all.
+    fn take(&mut self, sample: &Sample, now: u64, round: bool, rtt: &Rtt) {
+        let estimate = self.estimate();
+        let higher = sample.rate > estimate;
+        let spans = rtt.min == u64::MAX || sample.interval >= rtt.min;
+        let incomplete = self.round.number() <= self.truncated_until;
+        if round {
+            self.filter.turn(now);
+        }
+        if spans && (higher || !sample.limited) && !(higher && incomplete) {
+            self.filter.add(sample.rate);
+        }
+        if round && self.mode == Mode::Startup && !sample.limited {
+            if self.estimate() >= 1.25 * self.grown {
+                (self.grown, self.stalled) = (self.estimate(), 0);
+            } else {
+                self.stalled += 1;
+            }
+            if self.stalled >= 3 {
+                self.drain();
+            }
+        }
+    }
+
+    /// Startup ends when the smallest of eight round trips shows a queue.
+    fn startup_sample(&mut self, sample: u64, rtt: &Rtt) {
+        self.startup_min = self.startup_min.min(sample);
+        self.startup_samples += 1;
+        if self.startup_samples == 8 {
+            let limit = rtt.min.saturating_add((rtt.min / 8).max(2_000_000));
+            if self.startup_min > limit {
+                self.drain();
+            }
+            (self.startup_samples, self.startup_min) = (0, u64::MAX);
+        }
+    }
+
+    fn drain(&mut self) {
+        (self.mode, self.gain) = (Mode::Drain, 0.5);
+    }
+
+    fn cruise(&mut self, now: u64, phase: usize) {
+        self.mode = Mode::Probe;
+        (self.phase, self.phase_at, self.gain) = (phase, now, CYCLE[phase]);
+    }
+
+    /// What a whole round says about the bound of the flight.
+    fn probe_round(&mut self, verdict: Verdict, peak: u64, now: u64, rtt: &Rtt) {
+        let product = self.product(rtt);
+        match verdict {
+            Verdict::Congested => {
+                let cut = 0.7 * (peak as f64).min(self.bound);
+                self.bound = cut.max(0.5 * product).max(4.0 * self.packet);
+                self.hold_until = now + HOLD;
+            }
+            Verdict::Quiet(rounds) if rounds >= 2 => {
+                self.bound = self.bound.min(2.0 * product) + (0.02 * product).max(self.packet);
+            }
+            Verdict::Unknown | Verdict::Quiet(_) => {}
+        }
+    }
+
+    /// Moves on between modes and phases.
+    fn advance(&mut self, progress: &Progress, rtt: &mut Rtt) {
+        let (now, flight) = (progress.now, progress.in_flight as f64);
+        let product = self.product(rtt);
+        if self.mode == Mode::Drain && flight <= product {
+            // Flows that started together shall not probe together.
+            let phase = CRUISE + (self.round.number() as usize * 5 + 3) % 6;
+            self.cruise(now, phase);
+        }
+        if self.mode == Mode::Probe {
+            self.advance_phase(progress, product, rtt);
+        }
+        let settled = matches!(self.mode, Mode::Drain | Mode::Probe);
+        if settled && rtt.min_is_old(now) && !progress.limited {
+            (self.mode, self.gain) = (Mode::Measure(None), 1.0);
+        }
+        match self.mode {
+            Mode::Measure(None) if flight <= self.window(rtt) => {
+                self.mode = Mode::Measure(Some(now + MEASURE));
+                rtt.forget_min();
+            }
+            Mode::Measure(Some(end)) if now > end => {
+                rtt.min_at = now;
+                self.cruise(now, CRUISE);
+            }
+            _ => {}
+        }
+    }
+
+    fn advance_phase(&mut self, progress: &Progress, product: f64, rtt: &Rtt) {
+        let (now, flight) = (progress.now, progress.in_flight as f64);
+        // On very short paths the round trip that counts is the one that batching makes.
+        let turn = rtt.min_or(0).max(rtt.smoothed.min(4_000_000));
+        let spent = now.saturating_sub(self.phase_at);
+        let over = match self.phase {
+            0 => {
+                let full = flight >= 1.2 * product.min(self.bound);
+                spent >= turn
+                    && (full || progress.lost_chunks > 0 || progress.limited || spent > 2 * turn)
+            }
+            1 => spent >= turn || flight <= product,
+            _ => spent >= turn,
+        };
+        if over {
+            let next = (self.phase + 1) % CYCLE.len();
+            let next = if next == 0 && now < self.hold_until {
+                CRUISE
+            } else {
+                next
+            };
+            self.cruise(now, next);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The sender over paths in virtual time: goodput, loss, queues, fairness, odd peers, outages.
+//! Every run is repeatable: a failure names its seed.
+#![allow(missing_docs)]
+
+mod goodput;
+mod net;
+mod peer;
+mod run;
