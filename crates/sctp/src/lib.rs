@@ -7,8 +7,8 @@
 
 mod config;
 mod error;
-mod receive;
 mod model;
+mod receive;
 mod send;
 mod serial;
 mod time;
@@ -27,4 +27,5 @@ pub use types::{
 #[doc(hidden)]
 pub mod __model {
     pub use crate::model::{Flow, FlowConfig, FlowFigures};
+    pub use crate::receive::gates as receive;
 }
