@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use sctp_proto::__gates_receive as gates;
+use sctp_proto::__model::receive as gates;
 
 /// Repetitions, of which the median counts.
 const ROUNDS: usize = 15;
@@ -37,10 +37,6 @@ fn main() {
         })
     });
     let packets: Vec<Vec<u8>> = (0..CHUNKS / 20).map(gates::packet).collect();
-    gate("check and parse a packet", 120.0, CHUNKS / 20, || {
-        let packets = packets.clone();
-        timed(|| packets.into_iter().map(gates::parse).sum::<usize>())
-    });
     gate(
         "parse, accept, read, SACK of 16",
         280.0,

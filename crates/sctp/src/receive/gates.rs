@@ -61,18 +61,6 @@ pub fn packet(tsn: u32) -> Vec<u8> {
     builder.finish()
 }
 
-/// Checks and takes apart a packet; the bytes of data in it.
-#[must_use]
-pub fn parse(packet: Vec<u8>) -> usize {
-    let chunks = Packet::parse(packet).into_iter().flat_map(Packet::chunks);
-    chunks
-        .map(|chunk| match chunk {
-            Ok(Chunk::Data(data)) => data.payload.len(),
-            _ => 0,
-        })
-        .sum()
-}
-
 /// Parses, accepts and reads `packets`, which follow each other from number 0; a SACK for every 16. Returns the bytes read.
 #[must_use]
 pub fn whole_path(packets: Vec<Vec<u8>>) -> usize {
