@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 /// What both directions of an association agree to.
 #[derive(Debug, Clone)]
 pub struct TransportConfig {
@@ -86,7 +84,7 @@ pub struct ServerConfig {
 pub struct ClientConfig {
     /// The transport's settings.
     pub transport: Arc<TransportConfig>,
-    pub(crate) tokens: Option<(Bytes, Bytes)>,
+    pub(crate) tokens: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl ClientConfig {
@@ -96,7 +94,7 @@ impl ClientConfig {
     }
 
     /// Uses the two tokens exchanged in signalling instead of the handshake: this side's and the peer's.
-    pub fn with_snap(mut self, local: Bytes, remote: Bytes) -> Self {
+    pub fn with_snap(mut self, local: Vec<u8>, remote: Vec<u8>) -> Self {
         self.tokens = Some((local, remote));
         self
     }

@@ -68,7 +68,7 @@ pub enum ConnectError {
         /// Which of the two: `local` or `remote`.
         whose: &'static str,
         /// What is wrong with it.
-        what: &'static str,
+        what: String,
     },
 }
 
@@ -92,10 +92,10 @@ pub enum AssociationError {
     /// Both sides agreed to end it, or it was closed before it was established.
     Closed,
     /// The peer aborted it.
-    Aborted {
-        /// The peer's first cause code, if it gave one.
-        cause: Option<u16>,
-    },
+    Aborted(
+        /// Its first cause in words, cut to a line.
+        String,
+    ),
     /// The peer began a new association over the old one.
     Restarted,
     /// The peer did not answer this side's shutdown.
@@ -110,11 +110,8 @@ impl fmt::Display for AssociationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AssociationError::Closed => f.write_str("the association was closed"),
-            AssociationError::Aborted { cause: Some(code) } => {
-                write!(f, "the peer aborted the association with cause {code}")
-            }
-            AssociationError::Aborted { cause: None } => {
-                f.write_str("the peer aborted the association")
+            AssociationError::Aborted(cause) => {
+                write!(f, "the peer aborted the association: {cause}")
             }
             AssociationError::Restarted => f.write_str("the peer started a new association"),
             AssociationError::ShutdownTimeout => {

@@ -5,7 +5,10 @@
 //! Time is told: every call that may need it takes the caller's `Instant`, and nothing here reads a clock.
 #![forbid(unsafe_code)]
 
+mod association;
 mod config;
+mod cookie;
+mod endpoint;
 mod error;
 mod model;
 mod receive;
@@ -16,7 +19,9 @@ pub mod tuning;
 mod types;
 mod wire;
 
+pub use association::{Association, AssociationEvent, Stream};
 pub use config::{ClientConfig, EndpointConfig, ServerConfig, TransportConfig};
+pub use endpoint::{DatagramEvent, Endpoint, generate_snap_token};
 pub use error::{AssociationError, ConnectError, Error};
 pub use types::{
     AssociationHandle, Chunks, EcnCodepoint, EndpointEvent, Event, Packet, Packets, Payload,
@@ -27,5 +32,4 @@ pub use types::{
 #[doc(hidden)]
 pub mod __model {
     pub use crate::model::{Flow, FlowConfig, FlowFigures};
-    pub use crate::receive::gates as receive;
 }

@@ -79,6 +79,12 @@ impl Handle {
     pub fn stream(&self, id: u16) -> Option<StreamSnapshot> {
         self.0.stream(id)
     }
+
+    /// While `false`, reading a stream finds nothing, so that the receive window closes and the peer has to wait.
+    /// Whoever sets it back to `true` drives the association once, so that reading goes on. Default `true`. Does not block.
+    pub fn set_reading(&self, reading: bool) {
+        self.0.set_reading(reading);
+    }
 }
 
 thread_local! {

@@ -4,6 +4,7 @@
 //! Everything per chunk is constant time; a SACK costs its blocks and what it newly acknowledges.
 mod check;
 mod congestion;
+mod edge;
 mod log;
 mod loss;
 mod messages;

@@ -1,7 +1,7 @@
 //! The figures of one association, written by it and read from any thread.
 //! They are not exact to the packet: the association writes them once per pass at most.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The streams that are followed: enough for every channel a session has, and a bound on what each pass costs.
@@ -48,8 +48,6 @@ macro_rules! figures {
 figures! {
     /// Bytes a second the sender paces by.
     rate,
-    /// The highest delivery rate measured lately, in bytes a second.
-    max_delivery,
     /// Bytes on their way: sent, not acknowledged and not taken for lost.
     in_flight,
     /// Bytes sent and not acknowledged.
@@ -72,6 +70,8 @@ figures! {
     bytes_received,
     /// Retransmission timeouts.
     rtos,
+    /// Messages given up because their stream allowed it.
+    abandoned,
     /// Probes sent because acknowledgements stayed away.
     probes,
     /// Bytes the sender lets be in flight.
@@ -94,6 +94,8 @@ pub struct StreamSnapshot {
     pub bytes_retransmitted: u64,
     /// Accepted and not yet in a packet.
     pub unsent: u64,
+    /// DATA chunks in packets and not acknowledged.
+    pub outstanding: u64,
     /// Received in complete messages and read.
     pub bytes_received: u64,
 }
@@ -105,6 +107,7 @@ struct Slot {
     sent: AtomicU64,
     retransmitted: AtomicU64,
     unsent: AtomicU64,
+    outstanding: AtomicU64,
     received: AtomicU64,
 }
 
@@ -113,6 +116,8 @@ struct Slot {
 pub(crate) struct Shared {
     figures: Figures,
     streams: [Slot; FOLLOWED_STREAMS],
+    /// Set while reading is paused.
+    paused: AtomicBool,
 }
 
 impl Default for Shared {
@@ -120,6 +125,7 @@ impl Default for Shared {
         Self {
             figures: Figures::default(),
             streams: std::array::from_fn(|_| Slot::default()),
+            paused: AtomicBool::new(false),
         }
     }
 }
@@ -135,8 +141,18 @@ impl Shared {
             bytes_sent: slot.sent.load(Relaxed),
             bytes_retransmitted: slot.retransmitted.load(Relaxed),
             unsent: slot.unsent.load(Relaxed),
+            outstanding: slot.outstanding.load(Relaxed),
             bytes_received: slot.received.load(Relaxed),
         })
+    }
+
+    pub(crate) fn set_reading(&self, reading: bool) {
+        self.paused.store(!reading, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_reading(&self) -> bool {
+        !self.paused.load(Relaxed)
     }
 
     pub(crate) fn write(&self, snapshot: &Snapshot) {
@@ -157,6 +173,7 @@ impl Shared {
         slot.retransmitted
             .store(snapshot.bytes_retransmitted, Relaxed);
         slot.unsent.store(snapshot.unsent, Relaxed);
+        slot.outstanding.store(snapshot.outstanding, Relaxed);
         slot.received.store(snapshot.bytes_received, Relaxed);
     }
 

@@ -13,7 +13,6 @@ use super::control::Control;
 use super::count::Counts;
 use super::decode::Decode;
 use super::encode::{Encode, StreamFrame};
-use super::message::MessageWriter;
 use super::places::Place;
 use super::process::{Picture, Process, Processed};
 use super::pull::PullRead;
@@ -27,7 +26,7 @@ use super::work::WorkPlan;
 use crate::config::Reconnect;
 use crate::metrics::{Counter, Metrics};
 use crate::sources::Stop;
-use crate::workflow::RunnerOptions;
+use crate::workflow::{RunnerOptions, Serializer};
 
 /// Decoded frames that may wait in batch processing. A 720p one is 1.4 MB, and more than a few only cost memory: decoding is
 /// the fastest stage.
@@ -54,8 +53,6 @@ pub(crate) struct Plan {
     pub(crate) realtime: bool,
     pub(crate) declared_fps: Option<f64>,
     pub(crate) jpeg_quality: u8,
-    /// The client reads pictures behind the JSON of a result.
-    pub(crate) raw_pictures: bool,
     pub(crate) rules: SendRules,
     /// The client reads the ledger.
     pub(crate) ledger: bool,
@@ -161,14 +158,13 @@ impl Pipeline {
             pipeline: &pipeline,
         };
         let video = plan.video.take();
-        let rules = plan.rules;
-        let writer = MessageWriter::new(plan.jpeg_quality, plan.raw_pictures);
+        let (rules, quality) = (plan.rules, plan.jpeg_quality);
         if let Some(out) = &video {
             parts.encode(out.clone(), &plan)?;
         }
         parts.source(source, &plan)?;
         parts.process(plan, video.is_some(), !kind.is_live())?;
-        parts.send(rules, writer, video.is_some())?;
+        parts.send(rules, quality, video.is_some())?;
         Ok(pipeline)
     }
 
@@ -295,12 +291,12 @@ impl Parts<'_> {
         })
     }
 
-    fn send(&self, rules: SendRules, writer: MessageWriter, video: bool) -> io::Result<()> {
+    fn send(&self, rules: SendRules, jpeg_quality: u8, video: bool) -> io::Result<()> {
         let results = &self.pipeline.results;
         let send = Send {
             results: results.clone(),
             control: self.shared.control.clone(),
-            writer,
+            serializer: Serializer::new(jpeg_quality),
             rules,
             metrics: self.shared.metrics.clone(),
             tally: self.shared.tally.clone(),

@@ -11,7 +11,6 @@ mod common;
 #[path = "../../examples/processor.rs"]
 mod example;
 mod outputs;
-mod pictures;
 mod slow;
 
 use framewire_media::Frame;

@@ -1,0 +1,152 @@
+//! What goes out: one pass fills up to 32 packets with control chunks, acknowledgements and data, in that order.
+//! It asks the parts what is due; it decides nothing but the order.
+
+use super::{Association, State};
+use crate::time::Time;
+use crate::types::{Packet, Packets, Payload, Transmit};
+use crate::wire::{Builder, Cause, DATA_HEADER, HEADER};
+
+/// Packets in one transmit: what one segmented send of the kernel takes.
+const MAX_PACKETS: usize = 32;
+/// Gap blocks in one acknowledgement; 20 of the places are left to duplicates by the receiver itself.
+const MAX_BLOCKS: usize = 265;
+
+impl Association {
+    /// Bytes of a full packet.
+    pub(super) fn packet_size(&self) -> usize {
+        HEADER + DATA_HEADER + self.setup.payload
+    }
+
+    pub(super) fn build_packets(&mut self, now: Time) -> Option<Transmit> {
+        if !self.control.wanted && !self.transfer_wants(now) {
+            self.publish();
+            return None;
+        }
+        let mut packets = Vec::with_capacity(if self.transfer_wants(now) { 16 } else { 1 });
+        self.take_ready(now, &mut packets);
+        let ready = packets.len();
+        let mut control_only = false;
+        if let Some(tag) = self.sendable() {
+            while packets.len() < MAX_PACKETS && (self.control.wanted || self.transfer_wants(now)) {
+                let only_sack = !self.control.wanted;
+                let mut builder = Builder::new(tag, self.packet_size());
+                self.write_control(&mut builder);
+                let data = self.write_transfer(now, &mut builder);
+                if builder.is_empty() {
+                    break;
+                }
+                if packets.len() == ready {
+                    control_only = only_sack && !data;
+                }
+                packets.push(Packet(builder.finish()));
+            }
+        }
+        // A lone acknowledgement goes last: packets of one size in a row can leave in one system call.
+        if control_only {
+            packets[ready..].rotate_left(1);
+        }
+        if packets.is_empty() {
+            self.control.wanted = false;
+            self.publish();
+            return None;
+        }
+        self.active_at = now;
+        self.deadline_stale = true;
+        self.figures.stale = true;
+        self.figures.packets_sent += packets.len() as u64;
+        Some(Transmit {
+            payload: Payload::RawEncode(Packets(packets)),
+        })
+    }
+
+    /// Whether acknowledgements or data may go now. The test of an idle pass.
+    #[inline]
+    fn transfer_wants(&self, now: Time) -> bool {
+        match &self.transfer {
+            Some(t) if self.state != State::Closed => {
+                t.receiver.sack_due(now)
+                    || t.sender.wants_to_send(now)
+                    || t.sender.pending_forward_tsn(now)
+            }
+            _ => false,
+        }
+    }
+
+    /// The packets that go alone or carry a tag of their own.
+    fn take_ready(&mut self, now: Time, packets: &mut Vec<Packet>) {
+        packets.extend(self.control.ready.drain(..));
+        if self.control.init {
+            self.control.init = false;
+            let init = self.init_packet(now);
+            packets.push(Packet(init));
+        }
+        if self.control.cookie_echo {
+            self.control.cookie_echo = false;
+            if let (Some(cookie), Some(peer)) = (self.cookie_to_echo(now), self.peer) {
+                // The peer chose its size; our packet is as large as needed to give it back.
+                let size = self.packet_size().max(HEADER + 8 + cookie.len());
+                let mut builder = Builder::new(peer.tag, size);
+                builder.push_cookie_echo(&cookie);
+                packets.push(Packet(builder.finish()));
+            }
+        }
+        self.control.wanted = self.transfer.is_some() && self.control.wanted;
+    }
+
+    /// The peer's tag, while packets with it may be sent.
+    fn sendable(&self) -> Option<u32> {
+        match self.state {
+            State::Closed => None,
+            _ => self.transfer.as_ref().and(self.peer).map(|peer| peer.tag),
+        }
+    }
+
+    /// Control chunks as far as they fit; the rest goes into the next packet.
+    fn write_control(&mut self, builder: &mut Builder) {
+        if !self.control.wanted {
+            return;
+        }
+        let mut rest = false;
+        if self.control.cookie_ack {
+            self.control.cookie_ack = !builder.push_cookie_ack();
+        }
+        while let Some(value) = self.control.heartbeat_acks.front() {
+            if !builder.push_heartbeat_ack(value) {
+                // One that fills a packet goes with nothing else; it fits an empty one, or it was not taken.
+                rest = true;
+                break;
+            }
+            self.control.heartbeat_acks.pop_front();
+        }
+        if self.control.heartbeat {
+            self.control.heartbeat =
+                !builder.push_heartbeat(&self.figures.packets_sent.to_be_bytes());
+            rest |= self.control.heartbeat;
+        }
+        while let Some(chunk) = self.control.reports.front() {
+            if !builder.push_error(&[Cause::UnrecognizedChunk(chunk)]) {
+                rest = true;
+                break;
+            }
+            self.control.reports.pop_front();
+        }
+        rest |= !self.write_resets(builder);
+        rest |= !self.write_shutdown(builder);
+        self.control.wanted = rest;
+    }
+
+    /// Acknowledgement, FORWARD-TSN and data. Returns whether there was data.
+    fn write_transfer(&mut self, now: Time, builder: &mut Builder) -> bool {
+        let Some(transfer) = &mut self.transfer else {
+            return false;
+        };
+        if transfer.receiver.sack_due(now) {
+            transfer.receiver.write_sack(now, builder, MAX_BLOCKS);
+        }
+        if transfer.sender.pending_forward_tsn(now) {
+            transfer.sender.write_forward_tsn(now, builder);
+        }
+        // After SHUTDOWN ACK nothing may follow; before it everything is acknowledged anyway.
+        self.state != State::ShutdownAckSent && transfer.sender.write_data(now, builder)
+    }
+}

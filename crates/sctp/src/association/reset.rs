@@ -1,0 +1,281 @@
+//! Stream resets (RFC 6525): our requests, one at a time, and the peer's.
+//! Which streams want one, and what a finished reset means for them, is the business of `streams`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Association;
+use crate::serial::{Rsn, Tsn};
+use crate::time::Time;
+use crate::wire::{Builder, ReconfigParam, ReconfigResult, StreamIds};
+
+/// Longest wait before a request is repeated.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// Bytes of a request without its streams: chunk header and the fixed fields.
+const REQUEST: usize = 20;
+/// Streams looked at in one pass for whether their data is acknowledged; the rest has its turn in the next.
+const MAX_LOOKED_AT: usize = 256;
+
+/// A request of ours that is not answered for good.
+#[derive(Debug)]
+struct Request {
+    number: Rsn,
+    last_tsn: Tsn,
+    streams: Vec<u16>,
+    /// The peer was busy and forgot it: ask again under a new number.
+    renumber: bool,
+}
+
+/// A request of the peer for data that has not all arrived.
+#[derive(Debug)]
+struct Held {
+    number: Rsn,
+    last_tsn: Tsn,
+    streams: StreamIds,
+}
+
+/// The state of both directions.
+#[derive(Debug)]
+pub(super) struct Resets {
+    next: Rsn,
+    request: Option<Request>,
+    /// Streams whose outgoing half ends once its data is acknowledged. Each is in it once.
+    draining: VecDeque<u16>,
+    peer_next: Rsn,
+    /// The last of the peer's requests that was taken, and how it went: for when the answer is lost.
+    last: Option<(Rsn, ReconfigResult)>,
+    held: Option<Held>,
+    /// The answer to send.
+    answer: Option<(Rsn, ReconfigResult)>,
+}
+
+impl Resets {
+    /// Requests are numbered from the first TSN on, by both sides.
+    pub(super) fn new(initial_tsn: Tsn) -> Self {
+        Resets {
+            next: Rsn(initial_tsn.0),
+            request: None,
+            draining: VecDeque::new(),
+            peer_next: Rsn(0),
+            last: None,
+            held: None,
+            answer: None,
+        }
+    }
+
+    pub(super) fn peer_begins(&mut self, initial_tsn: Tsn) {
+        self.peer_next = Rsn(initial_tsn.0);
+    }
+
+    /// Whether anything could go on after data arrived or was acknowledged.
+    #[inline]
+    pub(super) fn waits(&self) -> bool {
+        self.held.is_some() || (self.request.is_none() && !self.draining.is_empty())
+    }
+
+    /// Lets the outgoing half of a stream end after its data.
+    pub(super) fn drain(&mut self, id: u16) {
+        self.draining.push_back(id);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.request = None;
+        self.draining.clear();
+        self.held = None;
+        self.answer = None;
+    }
+}
+
+impl Association {
+    /// Performs the peer's held request and begins our next one, as far as the data allows.
+    pub(super) fn advance_resets(&mut self, _now: Time) {
+        let received = self.received_up_to();
+        if let Some(held) = self.resets.held.take_if(|h| !h.last_tsn.after(received)) {
+            self.perform_reset(&held.streams);
+            self.answer_reset(held.number, ReconfigResult::Performed);
+        }
+        let Some(transfer) = &self.transfer else {
+            return;
+        };
+        let resets = &mut self.resets;
+        if resets.request.is_some() {
+            return;
+        }
+        let room = (self.setup.payload.saturating_sub(REQUEST) / 2).min(MAX_LOOKED_AT);
+        let mut streams = Vec::new();
+        for _ in 0..resets.draining.len().min(room) {
+            let Some(id) = resets.draining.pop_front() else {
+                break;
+            };
+            if transfer.sender.is_drained(id) {
+                streams.push(id);
+            } else {
+                resets.draining.push_back(id);
+            }
+        }
+        if streams.is_empty() {
+            return;
+        }
+        resets.request = Some(Request {
+            number: resets.next,
+            last_tsn: transfer.sender.last_assigned(),
+            streams,
+            renumber: false,
+        });
+        resets.next = resets.next.next();
+        self.timers.reset.stop();
+        self.control.reset_request = true;
+        self.control.wanted = true;
+    }
+
+    /// Writes what is wanted of answer and request; `false` if something did not fit.
+    pub(super) fn write_resets(&mut self, builder: &mut Builder) -> bool {
+        if self.control.reset_answer {
+            self.control.reset_answer = match self.resets.answer {
+                Some((request, result)) => {
+                    !builder.push_reconfig(&[ReconfigParam::Response { request, result }])
+                }
+                None => false,
+            };
+        }
+        if self.control.reset_request {
+            self.control.reset_request = match &self.resets.request {
+                Some(request) => !builder.push_reconfig(&[ReconfigParam::OutgoingReset {
+                    request: request.number,
+                    response: self.resets.peer_next.prev(),
+                    last_tsn: request.last_tsn,
+                    streams: request.streams.iter().copied().collect(),
+                }]),
+                None => false,
+            };
+            if !self.control.reset_request {
+                let now = self.line.latest().unwrap_or_default();
+                let first = self.rto();
+                self.timers.reset.arm(now, first, LONGEST_WAIT);
+            }
+        }
+        !self.control.reset_answer && !self.control.reset_request
+    }
+
+    /// No final answer came in time: asks again.
+    pub(super) fn repeat_reset(&mut self) {
+        let resets = &mut self.resets;
+        if let Some(request) = &mut resets.request {
+            if std::mem::take(&mut request.renumber) {
+                request.number = resets.next;
+                resets.next = resets.next.next();
+            }
+            self.control.reset_request = true;
+            self.control.wanted = true;
+        }
+    }
+
+    pub(super) fn on_reconfig(&mut self, now: Time, param: ReconfigParam) {
+        match param {
+            ReconfigParam::OutgoingReset {
+                request,
+                last_tsn,
+                streams,
+                ..
+            } => {
+                if !self.take_request(request) {
+                    return;
+                }
+                if self.resets.held.is_some() {
+                    self.answer_reset(request, ReconfigResult::AlreadyInProgress);
+                    return;
+                }
+                self.resets.held = Some(Held {
+                    number: request,
+                    last_tsn,
+                    streams,
+                });
+                self.answer_reset(request, ReconfigResult::InProgress);
+                self.advance_resets(now);
+            }
+            ReconfigParam::Response { request, result } => {
+                self.on_reset_answer(now, request, result)
+            }
+            ReconfigParam::IncomingReset { request, .. }
+            | ReconfigParam::TsnReset { request }
+            | ReconfigParam::AddOutgoing { request }
+            | ReconfigParam::AddIncoming { request } => {
+                if self.take_request(request) {
+                    self.answer_reset(request, ReconfigResult::Denied);
+                }
+            }
+        }
+    }
+
+    /// Whether a request of the peer is the next one. A repeated one is answered as before, any other refused.
+    fn take_request(&mut self, number: Rsn) -> bool {
+        if number == self.resets.peer_next {
+            self.resets.peer_next = number.next();
+            return true;
+        }
+        match self.resets.last {
+            Some((last, result)) if last == number => self.answer_reset(number, result),
+            _ => {
+                self.figures.dropped += 1;
+                self.resets.answer = Some((number, ReconfigResult::BadSequence));
+                self.control.reset_answer = true;
+                self.control.wanted = true;
+            }
+        }
+        false
+    }
+
+    fn answer_reset(&mut self, number: Rsn, result: ReconfigResult) {
+        self.resets.last = Some((number, result));
+        self.resets.answer = Some((number, result));
+        self.control.reset_answer = true;
+        self.control.wanted = true;
+    }
+
+    fn on_reset_answer(&mut self, now: Time, number: Rsn, result: ReconfigResult) {
+        let Some(request) = self.resets.request.take_if(|r| r.number == number) else {
+            return;
+        };
+        let performed = match result {
+            ReconfigResult::NothingToDo | ReconfigResult::Performed => true,
+            ReconfigResult::InProgress | ReconfigResult::AlreadyInProgress => {
+                self.resets.request = Some(Request {
+                    renumber: result == ReconfigResult::AlreadyInProgress,
+                    ..request
+                });
+                self.control.reset_request = false;
+                self.timers.reset.stop();
+                let first = self.rto();
+                self.timers.reset.arm(now, first, LONGEST_WAIT);
+                return;
+            }
+            // The peer will never do it. The streams are closed all the same; their numbers go on where they were.
+            ReconfigResult::Denied
+            | ReconfigResult::WrongSsn
+            | ReconfigResult::BadSequence
+            | ReconfigResult::Other(_) => false,
+        };
+        self.timers.reset.stop();
+        self.control.reset_request = false;
+        for id in request.streams {
+            if let (true, Some(transfer)) = (performed, &mut self.transfer) {
+                transfer.sender.reset_stream(id);
+                transfer.sender.drop_stream(id);
+            }
+            self.streams.outgoing_done(id);
+        }
+        self.advance_resets(now);
+    }
+
+    fn perform_reset(&mut self, streams: &StreamIds) {
+        if streams.is_empty() {
+            for id in self.streams.ids() {
+                self.incoming_ended(id);
+            }
+        } else {
+            for id in streams.iter() {
+                self.incoming_ended(id);
+            }
+        }
+    }
+}
