@@ -1,33 +1,53 @@
 //! Results as they arrived: pieces of JSON text that are parsed only when asked for.
 //! Not here: reading messages, which is the protocol crate's; this only holds slices of checked ones.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use framewire_protocol::raw::Piece;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// One JSON value, held as text. Cloning is cheap; nothing is parsed before it is asked for.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Pictures that travelled beside the text are in it as base64, like those of a worker that knows nothing else; who does
+/// not look at the text does not pay for that.
+#[derive(Clone)]
 pub struct Json {
-    text: Bytes,
+    piece: Piece,
+    /// The text with the pictures in it, once somebody asked; `None`: the text is all there is.
+    whole: Option<Arc<OnceLock<Bytes>>>,
 }
 
 impl Json {
-    /// `text` must be valid JSON text; it came out of a parser.
-    pub(crate) fn from_checked(text: Bytes) -> Self {
-        Json { text }
+    /// The text of `piece` must be valid JSON; it came out of a parser.
+    pub(crate) fn from_checked(piece: Piece) -> Self {
+        let whole = piece.has_pictures().then(Arc::default);
+        Json { piece, whole }
     }
 
-    /// The JSON text exactly as received.
+    /// The value as it travelled.
+    pub(crate) fn piece(&self) -> &Piece {
+        &self.piece
+    }
+
+    fn text(&self) -> &Bytes {
+        match &self.whole {
+            Some(whole) => whole.get_or_init(|| self.piece.with_base64()),
+            None => self.piece.text(),
+        }
+    }
+
+    /// The JSON text exactly as received. With pictures in it that travelled beside the text, the first call costs their
+    /// base64 (0.1 ms a megabyte).
     pub fn as_str(&self) -> &str {
         // Slices of a checked message; the check is repeated because it costs little and keeps this file safe code.
-        std::str::from_utf8(&self.text).unwrap_or("null")
+        std::str::from_utf8(self.text()).unwrap_or("null")
     }
 
     /// Parses the value into a tree. Costs a walk over the whole text.
     pub fn to_value(&self) -> Value {
-        serde_json::from_slice(&self.text).unwrap_or(Value::Null)
+        serde_json::from_slice(self.text()).unwrap_or(Value::Null)
     }
 
     /// Parses the value into a type of yours.
@@ -35,24 +55,33 @@ impl Json {
     /// # Errors
     /// The value has another shape.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.text)
+        serde_json::from_slice(self.text())
     }
 
     /// Whether the value is a JSON object.
     pub fn is_object(&self) -> bool {
-        self.text.first() == Some(&b'{')
+        self.piece.text().first() == Some(&b'{')
     }
 
     /// Whether the value is `null`.
     pub fn is_null(&self) -> bool {
-        &self.text[..] == b"null"
+        &self.piece.text()[..] == b"null"
     }
 }
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Json) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Json {}
 
 impl std::fmt::Debug for Json {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const SHOWN: usize = 200;
-        let text = self.as_str();
+        // As it travelled: nobody wants base64 in a log.
+        let text = std::str::from_utf8(self.piece.text()).unwrap_or("null");
         match text.char_indices().nth(SHOWN) {
             Some((end, _)) => write!(f, "Json({}… {} bytes)", &text[..end], text.len()),
             None => write!(f, "Json({text})"),
@@ -127,7 +156,7 @@ mod tests {
     use super::*;
 
     fn outputs() -> Outputs {
-        let json = |text: &'static str| Json::from_checked(Bytes::from_static(text.as_bytes()));
+        let json = |text: &'static str| Json::from_checked(Piece::plain(text.into()));
         Outputs::new(vec![
             ("b".into(), json("[1,2]")),
             ("a".into(), json("{\"x\":1}")),
@@ -161,7 +190,7 @@ mod tests {
 
     #[test]
     fn debug_text_is_bounded() {
-        let long = Json::from_checked(Bytes::from(format!("\"{}\"", "ü".repeat(5000))));
+        let long = Json::from_checked(Piece::plain(format!("\"{}\"", "ü".repeat(5000)).into()));
         assert!(format!("{long:?}").len() < 600);
     }
 }

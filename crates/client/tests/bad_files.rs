@@ -76,7 +76,7 @@ fn a_file_that_shrinks_during_the_upload_ends_the_session_with_both_sizes() {
     let worker = FakeWorker::connecting(|mut worker| worker.linger());
     let shrink = path.clone();
     let source = VideoFileSource::new(path.to_str().unwrap()).on_upload_progress(move |done, _| {
-        if done == 20 {
+        if done == 1 {
             OpenOptions::new()
                 .write(true)
                 .open(&shrink)
@@ -104,7 +104,7 @@ fn a_file_that_grows_during_the_upload_ends_the_session() {
     let worker = FakeWorker::connecting(|mut worker| worker.linger());
     let grow = path.clone();
     let source = VideoFileSource::new(path.to_str().unwrap()).on_upload_progress(move |done, _| {
-        if done == 5 {
+        if done == 1 {
             OpenOptions::new()
                 .write(true)
                 .open(&grow)

@@ -2,10 +2,12 @@
 //! Whatever does not make it is a counted reason, never a panic and never the end of the connection.
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use crate::chunk::{ChunkReassembler, RESULT_HEADER_LEN, ReassemblerLimits};
 use crate::encoding::{GunzipError, MAX_BODY_BYTES, gunzip_bounded, is_gzip};
 use crate::message::{MAX_JSON_DEPTH, ResultError, ResultMessage, depth_within};
+use crate::raw::{Piece, RawBody, RawBodyError, is_raw};
 
 /// Why a message or body was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,8 @@ pub enum DropReason {
     TooDeep,
     /// Not JSON, or not a JSON object.
     NotAnObject,
+    /// Pictures behind the JSON that cannot be used: see [`RawBodyError`].
+    BadPictures,
     /// Arrived after the session's end.
     AfterEnd,
 }
@@ -40,6 +44,7 @@ impl DropReason {
             DropReason::NotUtf8 => "not_utf8",
             DropReason::TooDeep => "too_deep",
             DropReason::NotAnObject => "not_an_object",
+            DropReason::BadPictures => "bad_pictures",
             DropReason::AfterEnd => "after_end",
         }
     }
@@ -55,10 +60,20 @@ impl From<&ResultError> for DropReason {
     }
 }
 
+impl From<RawBodyError> for DropReason {
+    fn from(error: RawBodyError) -> Self {
+        match error {
+            RawBodyError::TooDeep => DropReason::TooDeep,
+            _ => DropReason::BadPictures,
+        }
+    }
+}
+
 /// A whole message body, decompressed, at most [`MAX_BODY_BYTES`]. Cheap to clone and send to another thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     json: Bytes,
+    raw: Option<RawBody>,
     header_frame: Option<u32>,
 }
 
@@ -68,9 +83,24 @@ impl Body {
         ResultMessage::parse(&self.json).map_err(|error| DropReason::from(&error))
     }
 
-    /// The JSON bytes.
+    /// The JSON bytes, without pictures that travelled behind them.
     pub fn json(&self) -> &Bytes {
         &self.json
+    }
+
+    /// A value of this body's message, with the pictures in it. Costs no copy. `value` must be borrowed from
+    /// [`Body::json`].
+    pub fn piece(&self, value: &RawValue) -> Piece {
+        let part = value.get().as_bytes();
+        match &self.raw {
+            Some(raw) => raw.piece(part),
+            None => Piece::plain(self.json.slice_ref(part)),
+        }
+    }
+
+    /// Bytes it holds.
+    pub fn weight(&self) -> usize {
+        self.raw.as_ref().map_or(self.json.len(), RawBody::weight)
     }
 
     /// Frame id of the chunk header, if the message had one.
@@ -115,6 +145,15 @@ impl Incoming {
         match self.chunks.add_chunk(message.clone()) {
             Ok(None) => Ok(None),
             Ok(Some((body, frame))) => {
+                if is_raw(&body) {
+                    let raw = RawBody::parse(&body)?;
+                    let body = finish(raw.json().clone(), Some(frame))?;
+                    let with_pictures = |body| Body {
+                        raw: Some(raw),
+                        ..body
+                    };
+                    return Ok(body.map(with_pictures));
+                }
                 let body = if is_gzip(&body) {
                     gunzip_bounded(&body, MAX_BODY_BYTES)
                         .map(Bytes::from)
@@ -158,5 +197,9 @@ fn finish(json: Bytes, header_frame: Option<u32>) -> Result<Option<Body>, DropRe
     if !depth_within(&json, MAX_JSON_DEPTH) {
         return Err(DropReason::TooDeep);
     }
-    Ok(Some(Body { json, header_frame }))
+    Ok(Some(Body {
+        json,
+        raw: None,
+        header_frame,
+    }))
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`chunk`], [`upload`] | the two binary framings, both directions |
 //! | [`incoming`] | from a message of the `inference` channel to a JSON body, or a counted reason |
+//! | [`raw`] | results whose pictures travel behind the JSON, both directions |
 //! | [`message`] | results and control messages, read borrowed, written in both forms |
 //! | [`encoding`] | bounded gunzip, gzip, base64 |
 //! | [`net`], [`task`] | kinds of addresses, kinds of models |
@@ -34,6 +35,7 @@ pub mod net;
 pub mod output;
 pub mod pairing;
 pub mod queue;
+pub mod raw;
 pub mod recovery;
 pub mod session;
 pub mod signalling;

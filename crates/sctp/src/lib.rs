@@ -32,4 +32,5 @@ pub use types::{
 #[doc(hidden)]
 pub mod __model {
     pub use crate::model::{Flow, FlowConfig, FlowFigures};
+    pub use crate::receive::gates as receive;
 }

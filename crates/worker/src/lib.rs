@@ -36,3 +36,7 @@ pub use framewire_transport::BitrateLimits;
 pub use latency::LatencySummary;
 pub use processor::{ProcessedValue, Processor};
 pub use worker::{StartError, Worker, WorkerStats};
+
+/// For measurements of what an upload costs without a session: how a worker writes what it gathered.
+#[doc(hidden)]
+pub use upload::write_batch as __write_batch;

@@ -232,6 +232,7 @@ impl Settings {
             realtime: self.realtime,
             declared_fps: request.declared_fps.filter(|fps| *fps > 0.0),
             jpeg_quality: config.env.jpeg_quality,
+            raw_pictures: self.agreed(Feature::RawImage),
             rules: SendRules {
                 gzip: self.gzip,
                 buffer_limit: config.env.buffer_limit,
@@ -258,7 +259,12 @@ pub(crate) struct Tracks {
 }
 
 fn own_agreement() -> Agreement {
-    Agreement::new([Feature::Ledger, Feature::Upload, Feature::IceRestart])
+    Agreement::new([
+        Feature::Ledger,
+        Feature::RawImage,
+        Feature::Upload,
+        Feature::IceRestart,
+    ])
 }
 
 /// What is done with the frames: the worker's own function whatever the request names, else the request's workflow, whose

@@ -1,25 +1,23 @@
 //! A file through the upload framing and channel between two processes over loopback.
 //! Not here: signalling over HTTP; the two ends exchange their descriptions over one TCP line.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use framewire_protocol::CHUNK_SIZE;
-use framewire_protocol::upload::{UploadAction, UploadLimits, UploadPlan, UploadReceiver};
-use framewire_transport::{DataChannel, Endpoint, EndpointConfig, PeerConfig, PeerEvent};
+use framewire::datachannel::{DEFAULT_BUFFER_LIMIT, DEFAULT_CHUNK_SIZE, VideoFileUploader};
+use framewire_protocol::upload::{UploadAction, UploadGather, UploadLimits, UploadReceiver};
+use framewire_transport::{Endpoint, EndpointConfig, PeerConfig, PeerEvent};
+use framewire_worker::__write_batch;
 use serde::{Deserialize, Serialize};
 
 use super::report;
 use crate::usage;
 use crate::values::Peer;
 
-/// The sender's rule of the original: wait while more than this is buffered.
-const BUFFER_LIMIT: usize = 256 * 1024;
 /// No run takes longer; a hang ends here.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -75,7 +73,7 @@ pub(crate) fn run(megabytes: u64, n: u32, peer: Option<Peer>) -> anyhow::Result<
 }
 
 fn send_runs(addr: SocketAddr, megabytes: u64, n: u32) -> anyhow::Result<()> {
-    let mut file = tempfile::tempfile().context("cannot make the file to send")?;
+    let mut file = tempfile::NamedTempFile::new().context("cannot make the file to send")?;
     let block: Vec<u8> = (0..1_000_000u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8)
         .collect();
@@ -86,7 +84,7 @@ fn send_runs(addr: SocketAddr, megabytes: u64, n: u32) -> anyhow::Result<()> {
     let (mut rates, mut near, mut far, mut near_rss, mut far_rss) =
         (vec![], vec![], vec![], vec![], vec![]);
     for _ in 0..n {
-        let (seconds, cpu, received) = send(addr, &file, megabytes * 1_000_000)?;
+        let (seconds, cpu, received) = send(addr, file.path(), megabytes * 1_000_000)?;
         let gigabytes = megabytes as f64 / 1e3;
         rates.push(megabytes as f64 / seconds);
         near.push(cpu / gigabytes);
@@ -103,7 +101,7 @@ fn send_runs(addr: SocketAddr, megabytes: u64, n: u32) -> anyhow::Result<()> {
 }
 
 /// Seconds and CPU seconds from the first chunk until the other end has all of them, and what it measured.
-fn send(addr: SocketAddr, file: &File, size: u64) -> anyhow::Result<(f64, f64, Received)> {
+fn send(addr: SocketAddr, file: &Path, size: u64) -> anyhow::Result<(f64, f64, Received)> {
     let mut line =
         Line::new(TcpStream::connect(addr).with_context(|| format!("cannot reach {addr}"))?)?;
     let endpoint = Endpoint::bind(EndpointConfig::default())?;
@@ -121,7 +119,9 @@ fn send(addr: SocketAddr, file: &File, size: u64) -> anyhow::Result<(f64, f64, R
         }
     };
     let (start, cpu) = (Instant::now(), usage::cpu_seconds());
-    send_chunks(&channel, file, size)?;
+    let mut uploader =
+        VideoFileUploader::new(file, channel, DEFAULT_CHUNK_SIZE, DEFAULT_BUFFER_LIMIT)?;
+    uploader.upload_blocking(|_, _| {}, DEADLINE)?;
     let received: Received = line.get()?;
     let (seconds, cpu) = (start.elapsed().as_secs_f64(), usage::cpu_seconds() - cpu);
     ensure!(
@@ -133,20 +133,6 @@ fn send(addr: SocketAddr, file: &File, size: u64) -> anyhow::Result<(f64, f64, R
     Ok((seconds, cpu, received))
 }
 
-fn send_chunks(channel: &DataChannel, file: &File, size: u64) -> anyhow::Result<()> {
-    let plan = UploadPlan::new(size, CHUNK_SIZE)?;
-    let mut buffer = vec![0; CHUNK_SIZE];
-    for index in 0..plan.total_chunks() {
-        let (offset, len) = plan
-            .range(index)
-            .context("an index below the total has a range")?;
-        file.read_exact_at(&mut buffer[..len], offset)?;
-        channel.wait_buffered_at_most(BUFFER_LIMIT, Instant::now() + DEADLINE)?;
-        channel.send(plan.message(index, &buffer[..len])?)?;
-    }
-    Ok(())
-}
-
 /// Takes one upload and writes it to disk as it arrives, as the worker does.
 fn receive(stream: TcpStream) -> anyhow::Result<()> {
     let mut line = Line::new(stream)?;
@@ -156,6 +142,7 @@ fn receive(stream: TcpStream) -> anyhow::Result<()> {
     line.put(&Description { sdp })?;
     let file = tempfile::tempfile()?;
     let mut receiver = UploadReceiver::new(UploadLimits::new(u64::MAX));
+    let mut gather = UploadGather::new();
     let mut cpu = None;
     while !receiver.is_complete() {
         match peer.events().recv_deadline(Instant::now() + DEADLINE)? {
@@ -163,13 +150,18 @@ fn receive(stream: TcpStream) -> anyhow::Result<()> {
                 cpu.get_or_insert_with(usage::cpu_seconds);
                 if let UploadAction::Store { write, held, .. } = receiver.handle(data)? {
                     for write in [Some(write), held].into_iter().flatten() {
-                        file.write_all_at(&write.data, write.offset)?;
+                        if let Some(batch) = gather.add(write) {
+                            __write_batch(&file, &batch)?;
+                        }
                     }
                 }
             }
             PeerEvent::Closed(reason) => bail!("the connection ended during the upload: {reason}"),
             _ => {}
         }
+    }
+    if let Some(batch) = gather.take() {
+        __write_batch(&file, &batch)?;
     }
     let cpu_seconds = usage::cpu_seconds() - cpu.unwrap_or_default();
     line.put(&Received {

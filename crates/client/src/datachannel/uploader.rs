@@ -12,11 +12,11 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use framewire_protocol::upload::{UploadError, UploadPlan};
+use framewire_protocol::upload::{ChunkRanges, UploadError, UploadPlan};
 use framewire_transport::DataChannel;
 
-use crate::datachannel::blocks::Blocks;
 use crate::error::SourceError;
+use crate::source::{Ahead, Read, Reading};
 
 /// Payload bytes of a chunk, unless told otherwise.
 pub const DEFAULT_CHUNK_SIZE: usize = 48 << 10;
@@ -52,8 +52,12 @@ impl UploadChannel for DataChannel {
     }
 
     fn poll_buffered_at_most(&self, limit: usize, cx: &mut Context<'_>) -> Poll<()> {
-        // The channel keeps the waker, so the future need not live on. An error means that it is not open.
-        pin!(self.buffered_at_most(limit)).poll(cx).map(|_| ())
+        if self.buffered_amount() <= limit {
+            return Poll::Ready(());
+        }
+        // Woken with room for several messages instead of for each. The channel keeps the waker, so the future need not live
+        // on. An error means that it is not open.
+        pin!(self.buffered_at_most(limit / 2)).poll(cx).map(|_| ())
     }
 }
 
@@ -173,23 +177,18 @@ impl<C: UploadChannel> VideoFileUploader<C> {
             path: self.path.clone(),
             reason: error.to_string(),
         };
-        let blocks = Blocks::read(&self.file, self.path.clone(), self.plan, self.uploaded);
-        let blocks = blocks.map_err(unreadable)?;
-        while self.uploaded < total {
-            let block = poll_fn(|cx| blocks.poll_next(cx)).await?;
-            for data in block.chunks(self.plan.chunk_size()) {
-                self.check_open()?;
-                poll_fn(|cx| self.channel.poll_buffered_at_most(self.buffer_limit, cx)).await;
-                self.check_open()?;
-                let index = self.uploaded;
-                let message = self.plan.message(index, data)?;
-                let sent = self.channel.send(message);
-                sent.map_err(|reason| UploadFileError::Refused { index, reason })?;
-                self.uploaded += 1;
-                on_progress(self.uploaded, total);
-                if self.uploaded.is_multiple_of(CHUNKS_A_TURN) {
-                    give_way().await;
-                }
+        let ahead = self.read_ahead().map_err(unreadable)?;
+        while let Read::Message(message) = poll_fn(|cx| ahead.poll_next(cx)).await? {
+            self.check_open()?;
+            poll_fn(|cx| self.channel.poll_buffered_at_most(self.buffer_limit, cx)).await;
+            self.check_open()?;
+            let index = self.uploaded;
+            let sent = self.channel.send(message);
+            sent.map_err(|reason| UploadFileError::Refused { index, reason })?;
+            self.uploaded += 1;
+            on_progress(self.uploaded, total);
+            if self.uploaded.is_multiple_of(CHUNKS_A_TURN) {
+                give_way().await;
             }
         }
         Ok(())
@@ -225,6 +224,19 @@ impl<C: UploadChannel> VideoFileUploader<C> {
             after: patience,
             uploaded: self.uploaded,
             total: self.total_chunks(),
+        })
+    }
+
+    /// From the first chunk on that was not handed over.
+    fn read_ahead(&self) -> std::io::Result<Ahead> {
+        let done = ChunkRanges::new(vec![(0, self.uploaded)]);
+        Ahead::begin(Reading {
+            file: self.file.try_clone()?,
+            path: self.path.clone(),
+            plan: self.plan,
+            // An empty range is none.
+            have: done.unwrap_or_default(),
+            hash: None,
         })
     }
 

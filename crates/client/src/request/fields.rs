@@ -8,7 +8,12 @@ use crate::config::StreamConfig;
 
 /// What this side offers beyond the original's protocol.
 pub(crate) fn offered_agreement() -> Agreement {
-    Agreement::new([Feature::Ledger, Feature::Upload, Feature::IceRestart])
+    Agreement::new([
+        Feature::Ledger,
+        Feature::RawImage,
+        Feature::Upload,
+        Feature::IceRestart,
+    ])
 }
 
 /// What the configuration adds to the request, beside the pictures and data asked for.

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use framewire_media::{Frame, FramePool, TimeBase, Timing, decode_image};
 use framewire_protocol::incoming::Body;
 use framewire_protocol::message::{ImageValue, ResultMessage, VideoMetadata};
+use framewire_protocol::raw::Piece;
 use framewire_protocol::session::{Delivery, FrameTicket, HandlersTicket};
 use serde_json::value::RawValue;
 
@@ -20,7 +20,7 @@ use crate::session::no_picture::NoPicture;
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) result: Received,
-    pub(crate) picture: Option<(FrameTicket, Bytes)>,
+    pub(crate) picture: Option<(FrameTicket, Piece)>,
 }
 
 /// A result whose picture, if any, was decoded.
@@ -55,20 +55,18 @@ impl Job {
         asked: Arc<Selection>,
         now: Instant,
     ) -> Self {
-        let json = body.json();
-        let slice = |raw: &RawValue| json.slice_ref(raw.get().as_bytes());
         let outputs = message.outputs.as_ref().map(|outputs| {
             let entries = outputs.iter().map(|output| {
                 (
                     Arc::from(output.name.as_ref()),
-                    Json::from_checked(slice(output.value)),
+                    Json::from_checked(body.piece(output.value)),
                 )
             });
             Outputs::new(entries.collect())
         });
         let picture = delivery
             .frame(message)
-            .map(|(ticket, raw)| (ticket, slice(raw)));
+            .map(|(ticket, raw)| (ticket, body.piece(raw)));
         Job {
             result: Received {
                 ticket: delivery.ticket,
@@ -86,7 +84,7 @@ impl Job {
 
     /// Bytes this job keeps alive.
     pub(crate) fn weight(body: &Body) -> usize {
-        body.json().len()
+        body.weight()
     }
 
     /// Decodes the picture. Costs milliseconds; never panics and never loses a ticket.
@@ -108,17 +106,25 @@ impl Job {
 
 /// Whether an output is itself a picture.
 pub(crate) fn is_picture(value: &Json) -> bool {
-    value.is_object()
-        && serde_json::from_str::<&RawValue>(value.as_str())
-            .is_ok_and(|raw| ImageValue::parse(raw).is_some())
+    let piece = value.piece();
+    piece.picture().is_some()
+        || (value.is_object() && image(piece.text()).is_ok_and(|image| image.is_some()))
 }
 
-fn decode_picture(value: &[u8], pool: &FramePool) -> Result<Frame, NoPicture> {
-    let raw: &RawValue = serde_json::from_slice(value).map_err(NoPicture::undecodable)?;
-    let image = ImageValue::parse(raw)
-        .ok_or_else(|| NoPicture::undecodable("the output is no base64 image"))?;
+fn decode_picture(value: &Piece, pool: &FramePool) -> Result<Frame, NoPicture> {
+    if let Some(file) = value.picture() {
+        return Ok(decode_image(&file, pool)?);
+    }
+    let image = image(value.text()).map_err(NoPicture::undecodable)?;
+    let image = image.ok_or_else(|| NoPicture::undecodable("the output is no base64 image"))?;
     let file = image.decode().map_err(NoPicture::undecodable)?;
     Ok(decode_image(&file, pool)?)
+}
+
+/// The picture a value is, if its base64 is in it.
+fn image(text: &[u8]) -> Result<Option<ImageValue<'_>>, serde_json::Error> {
+    let raw: &RawValue = serde_json::from_slice(text)?;
+    Ok(ImageValue::parse(raw))
 }
 
 /// The frame's own timestamp in the source's unit.
@@ -193,13 +199,16 @@ mod tests {
             r#"{"type":"base64","value":"/9j/4AAQ"}"#,
             "{",
         ] {
-            assert!(decode_picture(bad.as_bytes(), &pool).is_err(), "{bad}");
+            assert!(
+                decode_picture(&Piece::plain(bad.into()), &pool).is_err(),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn pictures_are_recognised_by_shape() {
-        let json = |text: &'static str| Json::from_checked(Bytes::from_static(text.as_bytes()));
+        let json = |text: &'static str| Json::from_checked(Piece::plain(text.into()));
         assert!(is_picture(&json(r#"{"type":"base64","value":"x"}"#)));
         assert!(!is_picture(&json(
             r#"{"image":{"type":"base64","value":"x"}}"#

@@ -257,7 +257,7 @@ mod tests {
             let seen = seen.clone();
             handlers.add_field("x".into(), move |_, _| seen.send(name).unwrap());
         }
-        let value = Json::from_checked(bytes::Bytes::from_static(b"1"));
+        let value = Json::from_checked(framewire_protocol::raw::Piece::plain("1".into()));
         handlers.call_any(None, None);
         handlers.call_field("x", &value, None);
         handlers.call_field("y", &value, None);

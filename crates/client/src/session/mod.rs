@@ -40,6 +40,7 @@ mod tasks;
 mod thread;
 mod upload;
 mod upload_meter;
+mod upload_progress;
 mod upload_words;
 mod verdict;
 
@@ -68,6 +69,7 @@ pub(crate) use changed::Changed;
 pub use delivery::Delivery;
 pub use errors::{StreamError, StreamErrorKind};
 pub use event::{FrameEvent, ResultEvent};
+pub(crate) use file_hash::FileHash;
 pub use frames::Frames;
 pub(crate) use live::{FrameSlot, Put};
 pub use observer::Observer;

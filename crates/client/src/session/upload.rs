@@ -1,8 +1,8 @@
-//! The upload thread: reads the file and hands what the worker lacks of it to the channel as fast as the network takes it.
-//! Not here: when it may begin and how long it may stand still, which the protocol machine decides.
+//! The upload thread: hands what the worker lacks of a file to the channel as fast as the network takes it.
+//! Not here: reading it (`source::ahead`), and when it may begin and how long it may stand still, which the protocol machine
+//! decides.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -10,24 +10,24 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use framewire_protocol::session::Input;
-use framewire_protocol::upload::{UploadError, UploadPlan, UploadReply, UploadSender, UploadStep};
+use framewire_protocol::upload::{
+    UPLOAD_HEADER_LEN, UploadError, UploadPlan, UploadReply, UploadSender, UploadStep,
+};
 use framewire_transport::{DataChannel, SendError};
 
 use crate::error::{SessionError, SourceError, Step};
 use crate::session::file_hash::UploadIdentity;
 use crate::session::shared::{Shared, lock};
+use crate::session::upload_progress::Progress;
 use crate::session::upload_words::broken_agreement;
-use crate::source::{self, ProgressCallback};
-
-/// Bytes read from disk at once: enough to keep the network busy meanwhile.
-const READ_BLOCK: usize = 512 << 10;
+use crate::source::{Ahead, Read, Reading};
 
 /// What is to be sent.
 pub(crate) struct Upload {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
-    pub(crate) progress: Option<ProgressCallback>,
+    pub(crate) progress: Progress,
     pub(crate) identity: UploadIdentity,
 }
 
@@ -66,66 +66,36 @@ fn send_file(shared: &Shared, mut upload: Upload, link: &UploadLink) -> Result<b
         UploadPlan::new(upload.size, chunk_size).map_err(|error| unplanned(&upload, &error))?;
     let id = link.replies.is_some().then_some(upload.identity.id);
     let mut sender = UploadSender::new(plan, id);
-    let mut block = vec![0; (READ_BLOCK / chunk_size).max(1) * chunk_size];
-    let mut done = 0;
-    loop {
-        match sender.step() {
-            UploadStep::Announce => {
-                shared.send_text(&sender.announcement().unwrap_or_default());
-                shared.input(Input::UploadAnnounced);
-                if !listen(shared, &mut sender, link)? {
-                    return Ok(false);
-                }
-                shared.input(Input::UploadProgress);
-                let (chunks, bytes) = sender.resumed();
-                done = chunks;
-                shared.upload.resume(bytes, Instant::now());
-                shared.upload_resumed(bytes);
-            }
-            UploadStep::Chunk(index) => {
-                if !hash_to(shared, &mut upload, &sender, index, &mut block)? {
-                    return Ok(false);
-                }
-                if !send_block(
-                    shared,
-                    &mut upload,
-                    &mut sender,
-                    &mut done,
-                    link,
-                    &mut block,
-                )? {
-                    return Ok(false);
-                }
-            }
-            UploadStep::Verify => {
-                let total = plan.total_chunks();
-                if !hash_to(shared, &mut upload, &sender, total, &mut block)? {
-                    return Ok(false);
-                }
-                check_size(&upload)?;
-                if sender.resumed().0 == total {
-                    report(&mut upload, total, total);
-                }
-                let digest = lock(&upload.identity.hash).digest();
-                shared.send_text(&sender.end_message(digest).unwrap_or_default());
-                shared.input(Input::UploadSent);
-                until_sent(shared, link);
-                if !listen(shared, &mut sender, link)? {
-                    return Ok(false);
-                }
-            }
-            UploadStep::Mismatch => {
-                return Err(SessionError::UploadMismatch { path: upload.path });
-            }
-            // Nothing else is left to do.
-            _ => {
-                if id.is_some() {
-                    shared.upload.verified();
-                }
-                return Ok(true);
-            }
+    if let Some(announcement) = sender.announcement() {
+        shared.send_text(&announcement);
+        shared.input(Input::UploadAnnounced);
+        if !listen(shared, &mut sender, link)? {
+            return Ok(false);
+        }
+        shared.input(Input::UploadProgress);
+        let (_, bytes) = sender.resumed();
+        shared.upload.resume(bytes, Instant::now());
+        shared.upload_resumed(bytes);
+    }
+    if !send_chunks(shared, &mut upload, &mut sender, link)? {
+        return Ok(false);
+    }
+    let digest = lock(&upload.identity.hash).digest();
+    if let Some(end) = sender.end_message(digest) {
+        shared.send_text(&end);
+        shared.input(Input::UploadSent);
+        until_sent(shared, link);
+        if !listen(shared, &mut sender, link)? {
+            return Ok(false);
         }
     }
+    if sender.step() == UploadStep::Mismatch {
+        return Err(SessionError::UploadMismatch { path: upload.path });
+    }
+    if id.is_some() {
+        shared.upload.verified();
+    }
+    Ok(true)
 }
 
 /// Waits for the worker's word on the current step. `Ok(false)`: the connection or the session is over.
@@ -152,100 +122,65 @@ fn listen(
     Ok(true)
 }
 
-/// Sends the chunks from the current one on that follow each other in the file, as many as a block holds.
-fn send_block(
+/// Sends what the worker lacks. `Ok(false)`: stopped from outside.
+fn send_chunks(
     shared: &Shared,
     upload: &mut Upload,
     sender: &mut UploadSender,
-    done: &mut u32,
     link: &UploadLink,
-    block: &mut [u8],
 ) -> Result<bool, SessionError> {
-    let plan = *sender.plan();
-    let UploadStep::Chunk(first) = sender.step() else {
-        return Ok(true);
-    };
-    let chunks = (block.len() / plan.chunk_size()) as u32;
-    let wanted = (first..first.saturating_add(chunks)).filter_map(|index| plan.range(index));
-    let wanted = wanted.map(|(_, len)| len).sum();
-    let block = &mut block[..wanted];
-    let offset = u64::from(first) * plan.chunk_size() as u64;
-    read_at(upload, offset, block)?;
-    for (index, data) in (first..).zip(block.chunks(plan.chunk_size())) {
-        if sender.step() != UploadStep::Chunk(index) {
-            break; // the worker has this one
-        }
-        if index + 1 == plan.total_chunks() {
-            check_size(upload)?;
-        }
-        let message = plan
-            .message(index, data)
-            .map_err(|error| unplanned(upload, &error))?;
-        if !hand_over(shared, &link.channel, message)? {
+    let (total, (mut done, _)) = (sender.plan().total_chunks(), sender.resumed());
+    let resumed = done;
+    let ahead = Ahead::begin(Reading {
+        file: upload.file.try_clone().map_err(|error| no_reader(&error))?,
+        path: upload.path.clone(),
+        plan: *sender.plan(),
+        have: sender.have().cloned().unwrap_or_default(),
+        // The hash is the whole file's: what the worker has already is read for it.
+        hash: link.replies.is_some().then(|| upload.identity.hash.clone()),
+    })
+    .map_err(|error| no_reader(&error))?;
+    loop {
+        // The machine ends the session when nothing moves for this long; twice that is only a net.
+        let net = Instant::now() + shared.options.upload_stall_timeout * 2;
+        let Some(next) = ahead.next(net) else {
             return Ok(false);
+        };
+        match next? {
+            Read::Message(message) => {
+                let len = message.len() - UPLOAD_HEADER_LEN;
+                if !hand_over(shared, &link.channel, message)? {
+                    return Ok(false);
+                }
+                sender.sent();
+                done += 1;
+                shared.upload.add(len, Instant::now());
+                upload.progress.at(Instant::now(), done, total);
+            }
+            Read::Hashed if moved(shared) => {}
+            Read::Hashed => return Ok(false),
+            Read::End => break,
         }
-        if link.replies.is_some() {
-            // Behind the network's back: it has the chunk already, and its bytes are still in the processor's caches.
-            let at = u64::from(index) * plan.chunk_size() as u64;
-            lock(&upload.identity.hash).add(at, data);
-        }
-        sender.sent();
-        *done += 1;
-        shared.upload.add(data.len(), Instant::now());
-        report(upload, *done, plan.total_chunks());
+    }
+    if resumed == total {
+        upload.progress.at(Instant::now(), total, total);
     }
     Ok(true)
 }
 
-/// Reads what the worker has already and this side has not hashed, up to that chunk: the hash is the whole file's.
-fn hash_to(
-    shared: &Shared,
-    upload: &mut Upload,
-    sender: &UploadSender,
-    index: u32,
-    block: &mut [u8],
-) -> Result<bool, SessionError> {
-    if sender.resumed().0 == 0 {
-        return Ok(true); // every byte is sent from here and hashed then
-    }
-    let end = u64::from(index) * sender.plan().chunk_size() as u64;
-    let end = end.min(upload.size);
-    let hash = upload.identity.hash.clone();
-    loop {
-        let at = lock(&hash).hashed();
-        if at >= end {
-            return Ok(true);
-        }
-        let ended = shared.control(|machine| {
-            machine.handle(Instant::now(), Input::UploadProgress);
-            machine.end().is_some()
-        });
-        if ended {
-            return Ok(false);
-        }
-        let room = block.len();
-        let left = usize::try_from(end - at).unwrap_or(room);
-        let part = &mut block[..left.min(room)];
-        read_at(upload, at, part)?;
-        lock(&hash).add(at, part);
-    }
-}
-
 fn hand_over(shared: &Shared, channel: &DataChannel, message: Bytes) -> Result<bool, SessionError> {
     shared.wait_unpaused(|| channel.is_open());
-    // The machine ends the session when nothing moves for this long; twice that is only a net.
-    let deadline = Instant::now() + shared.options.upload_stall_timeout * 2;
-    if channel
-        .wait_buffered_at_most(shared.options.upload_buffer_limit, deadline)
-        .is_err()
-    {
-        return Ok(false);
+    let limit = shared.options.upload_buffer_limit;
+    if channel.buffered_amount() > limit {
+        // The machine ends the session when nothing moves for this long; twice that is only a net.
+        let deadline = Instant::now() + shared.options.upload_stall_timeout * 2;
+        // Woken with room for several chunks instead of for each.
+        let room = channel.wait_buffered_at_most(limit / 2, deadline);
+        if room.is_err() {
+            return Ok(false);
+        }
     }
-    let ended = shared.control(|machine| {
-        machine.handle(Instant::now(), Input::UploadProgress);
-        machine.end().is_some()
-    });
-    if ended {
+    if !moved(shared) {
         return Ok(false);
     }
     match channel.send(message) {
@@ -258,12 +193,19 @@ fn hand_over(shared: &Shared, channel: &DataChannel, message: Bytes) -> Result<b
     }
 }
 
-fn read_at(upload: &mut Upload, offset: u64, block: &mut [u8]) -> Result<(), SourceError> {
-    source::read_at(&mut upload.file, &upload.path, upload.size, offset, block)
+/// Tells the machine that the upload goes on; whether the session does.
+fn moved(shared: &Shared) -> bool {
+    shared.control(|machine| {
+        machine.handle(Instant::now(), Input::UploadProgress);
+        machine.end().is_none()
+    })
 }
 
-fn check_size(upload: &Upload) -> Result<(), SourceError> {
-    source::check_size(&upload.file, &upload.path, upload.size)
+fn no_reader(error: &std::io::Error) -> SessionError {
+    SessionError::Local {
+        step: Step::Uploading,
+        reason: format!("cannot start reading the file: {error}"),
+    }
 }
 
 fn unplanned(upload: &Upload, error: &UploadError) -> SessionError {
@@ -272,49 +214,4 @@ fn unplanned(upload: &Upload, error: &UploadError) -> SessionError {
         reason: error.to_string(),
     }
     .into()
-}
-
-fn report(upload: &mut Upload, done: u32, total: u32) {
-    if let Some(progress) = &mut upload.progress {
-        let call = catch_unwind(AssertUnwindSafe(|| progress(done.into(), total.into())));
-        if call.is_err() {
-            tracing::warn!("the upload progress callback panicked; it is not called again");
-            upload.progress = None;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-    use std::sync::{Mutex, PoisonError};
-
-    fn upload(content: &[u8]) -> (tempfile::NamedTempFile, Upload) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(content).unwrap();
-        let open = File::open(file.path()).unwrap();
-        let upload = Upload {
-            file: open,
-            path: file.path().to_owned(),
-            size: content.len() as u64,
-            progress: None,
-            identity: UploadIdentity::new(None),
-        };
-        (file, upload)
-    }
-
-    #[test]
-    fn a_panicking_progress_callback_is_called_once() {
-        let (_file, mut upload) = upload(b"x");
-        let calls = Arc::new(Mutex::new(0));
-        let seen = calls.clone();
-        upload.progress = Some(Box::new(move |_, _| {
-            *seen.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            panic!("mine");
-        }));
-        report(&mut upload, 1, 2);
-        report(&mut upload, 2, 2);
-        assert_eq!(*calls.lock().unwrap_or_else(PoisonError::into_inner), 1);
-    }
 }

@@ -1,6 +1,8 @@
 //! What is streamed: files, cameras, streams read here or by the worker, frames pushed from code.
 //! Not here: reading and sending; sessions only see the prepared form of each.
 
+mod ahead;
+mod buffers;
 mod camera;
 mod custom;
 mod download;
@@ -11,6 +13,7 @@ mod progress;
 mod reading;
 mod stream;
 
+pub(crate) use ahead::{Ahead, Read, Reading};
 pub use camera::{CameraDevice, WebcamSource};
 pub use custom::CustomSource;
 pub(crate) use download::fetch;
@@ -18,7 +21,7 @@ pub use file::VideoFileSource;
 pub(crate) use file::{DownloadCallback, PreparedFile, ProgressCallback};
 pub use manual::{FrameSender, ManualSource, SendFrameError};
 pub use policy::UrlPolicy;
-pub(crate) use reading::{check_size, read_at};
+use reading::{check_size, read_at};
 pub use stream::{LocalStreamSource, MjpegSource, RtspSource};
 
 use std::sync::Arc;

@@ -2,14 +2,14 @@
 //! Not here: where the pieces go.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::SourceError;
 
-/// Reads exactly these bytes of a file that had `size`. Blocks on the disk.
+/// Reads exactly these bytes of a file that had `size`, wherever others read it. Blocks on the disk.
 pub(crate) fn read_at(
-    file: &mut File,
+    file: &File,
     path: &Path,
     size: u64,
     offset: u64,
@@ -19,12 +19,9 @@ pub(crate) fn read_at(
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    if let Err(error) = file.seek(SeekFrom::Start(offset)) {
-        return Err(unreadable(&error));
-    }
     let mut filled = 0;
     while filled < block.len() {
-        match file.read(&mut block[filled..]) {
+        match file.read_at(&mut block[filled..], offset + filled as u64) {
             Ok(0) => {
                 return Err(SourceError::Changed {
                     path: path.to_owned(),
@@ -70,10 +67,9 @@ mod tests {
 
     #[test]
     fn a_file_that_shrank_is_noticed_with_both_sizes() {
-        let (file, mut open) = hundred();
+        let (file, open) = hundred();
         let mut block = [0; 60];
-        let mut read =
-            |offset, block: &mut [u8]| read_at(&mut open, file.path(), 100, offset, block);
+        let read = |offset, block: &mut [u8]| read_at(&open, file.path(), 100, offset, block);
         read(0, &mut block).unwrap();
         file.as_file().set_len(70).unwrap();
         let error = read(60, &mut block[..40]).unwrap_err();
@@ -96,11 +92,11 @@ mod tests {
 
     #[test]
     fn a_deleted_file_is_still_read_to_its_end() {
-        let (file, mut open) = hundred();
+        let (file, open) = hundred();
         let path = file.path().to_owned();
         file.close().unwrap();
         let mut block = [0; 100];
-        read_at(&mut open, &path, 100, 0, &mut block).unwrap();
+        read_at(&open, &path, 100, 0, &mut block).unwrap();
         check_size(&open, &path, 100).unwrap();
     }
 }

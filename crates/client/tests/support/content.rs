@@ -83,3 +83,12 @@ pub(crate) fn long_file(name: &str, bytes: usize) -> PathBuf {
     std::fs::write(&path, content).unwrap();
     path
 }
+
+/// Progress as it should be told: from the chunk `first` on to the last one, each time further than before.
+pub(crate) fn assert_told_in_order(reports: Vec<(u64, u64)>, first: u64) {
+    let total = reports.first().map_or(0, |report| report.1);
+    assert!(reports.iter().all(|report| report.1 == total));
+    assert!(reports.is_sorted_by(|a, b| a.0 < b.0), "{reports:?}");
+    let ends = [reports.first(), reports.last()].map(|end| end.map(|report| report.0));
+    assert_eq!(ends, [Some(first), Some(total)]);
+}

@@ -24,7 +24,7 @@ use framewire_transport::{Endpoint, EndpointConfig, Peer, PeerConfig, VideoConfi
 use serde_json::{Value, json};
 
 #[allow(unused_imports)] // each test file uses its part
-pub(crate) use content::{clip, long_file, picture, result, scratch, shade};
+pub(crate) use content::{assert_told_in_order, clip, long_file, picture, result, scratch, shade};
 #[cfg(feature = "ffmpeg")]
 #[allow(unused_imports)] // each test file uses its part
 pub(crate) use echo::{Echo, Habits};

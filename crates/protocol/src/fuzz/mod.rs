@@ -17,9 +17,11 @@ use crate::upload::{
 
 mod machines;
 mod pairs;
+mod pictures;
 
 pub use machines::{job, session};
 pub use pairs::pairing;
+pub use pictures::raw_image;
 
 /// Length-prefixed messages: one byte of length, then that many bytes, as far as they reach.
 fn messages(data: &[u8]) -> impl Iterator<Item = Bytes> + '_ {

@@ -59,10 +59,15 @@ pub fn create_video_upload_chunk(
         return Err(UploadError::IndexOutOfRange { index, total });
     }
     let mut message = BytesMut::with_capacity(UPLOAD_HEADER_LEN + data.len());
-    message.put_u32_le(index);
-    message.put_u32_le(total);
+    message.put_slice(&header(index, total));
     message.put_slice(data);
     Ok(message.freeze())
+}
+
+fn header(index: u32, total: u32) -> [u8; UPLOAD_HEADER_LEN] {
+    let [a, b, c, d] = index.to_le_bytes();
+    let [e, f, g, h] = total.to_le_bytes();
+    [a, b, c, d, e, f, g, h]
 }
 
 /// How a file of a known size is cut. Cheap to copy.
@@ -123,6 +128,11 @@ impl UploadPlan {
         ))
     }
 
+    /// The header of the message for chunk `index`, for callers that put the data behind it themselves. `None` past the end.
+    pub fn header(&self, index: u32) -> Option<[u8; UPLOAD_HEADER_LEN]> {
+        (index < self.total).then(|| header(index, self.total))
+    }
+
     /// The message for chunk `index`, refusing data of another length than planned. Copies `data` once.
     pub fn message(&self, index: u32, data: &[u8]) -> Result<Bytes, UploadError> {
         let (_, expected) = self.range(index).ok_or(UploadError::IndexOutOfRange {
@@ -156,6 +166,13 @@ mod tests {
             create_video_upload_chunk(3, 3, b""),
             Err(UploadError::IndexOutOfRange { .. })
         ));
+        let plan = UploadPlan::new(5, 2).unwrap();
+        let apart = plan.header(1).unwrap();
+        assert_eq!(
+            plan.message(1, b"ab").unwrap(),
+            [&apart[..], b"ab"].concat()
+        );
+        assert_eq!(plan.header(3), None);
     }
 
     #[test]

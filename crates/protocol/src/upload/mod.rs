@@ -4,6 +4,7 @@
 mod chunks;
 mod control;
 mod framing;
+mod gather;
 mod id;
 mod limits;
 mod receiver;
@@ -12,6 +13,7 @@ mod sender;
 pub use chunks::{ChunkRanges, ChunkSet, MAX_RANGES, RangesError};
 pub use control::{MAX_UPLOAD_MESSAGE, UploadMessageError, UploadReply, UploadRequest};
 pub use framing::{UPLOAD_HEADER_LEN, UploadError, UploadPlan, create_video_upload_chunk};
+pub use gather::{GATHER_BYTES, GATHER_PARTS, UploadBatch, UploadGather};
 pub use id::{UploadId, UploadIdError};
 pub use limits::{MAX_UPLOAD_BYTES, MAX_UPLOAD_CHUNKS, ReceiveError, UploadLimits};
 pub use receiver::{UploadAction, UploadReceiver, UploadWrite};

@@ -110,6 +110,11 @@ impl UploadSender {
         &self.plan
     }
 
+    /// The chunks the worker had before this connection; `None` until it said so.
+    pub fn have(&self) -> Option<&ChunkRanges> {
+        self.have.as_ref()
+    }
+
     /// Chunks and bytes of the file the worker had before this connection.
     pub fn resumed(&self) -> (u32, u64) {
         let ranges = self.have.as_ref().map_or(&[][..], ChunkRanges::as_slice);

@@ -197,40 +197,48 @@ impl Held {
 
     /// Writes the ranges received above `cumulative` up to `highest` as distances, lowest first, until `out` is full. Returns how many.
     pub(super) fn blocks(&self, cumulative: Tsn, highest: Tsn, out: &mut [(u16, u16)]) -> usize {
-        if self.words.is_empty() {
+        if self.words.is_empty() || out.is_empty() || !highest.after(cumulative) {
             return 0;
         }
-        let mut count = 0;
-        let mut at = 1;
-        let span = highest.since(cumulative).min(SPAN);
-        while count < out.len() && at <= span {
-            let first = self.run(cumulative, at, span, true);
-            if first > span {
-                break;
+        let (mut count, mut first) = (0, None);
+        let start = cumulative.next().0;
+        let mut base = start & !63;
+        let steps = (highest.0 & !63).wrapping_sub(base) / 64;
+        let mut before = 0;
+        for step in 0..=steps {
+            // The first and the last word may be one and the same place of the ring.
+            let mut held = self.words[place(Tsn(base)).0].held;
+            if step == 0 {
+                held &= u64::MAX << (start % 64);
             }
-            let after = self.run(cumulative, first, span, false);
-            // Both at most the span.
-            out[count] = (first as u16, (after - 1) as u16);
+            if step == steps {
+                held &= u64::MAX >> (63 - highest.0 % 64);
+            }
+            // Where a range begins, and where it has just ended.
+            let mut edges = held ^ ((held << 1) | before);
+            before = held >> 63;
+            while edges != 0 {
+                let at = Tsn(base + edges.trailing_zeros());
+                edges &= edges - 1;
+                // At most one more than the span, and then only as the end.
+                let distance = at.since(cumulative);
+                let Some(begun) = first.take() else {
+                    first = Some(distance as u16);
+                    continue;
+                };
+                out[count] = (begun, (distance - 1) as u16);
+                count += 1;
+                if count == out.len() {
+                    return count;
+                }
+            }
+            base = base.wrapping_add(64);
+        }
+        if let Some(begun) = first {
+            out[count] = (begun, highest.since(cumulative) as u16);
             count += 1;
-            at = after;
         }
         count
-    }
-
-    /// The first distance from `at` on whose place is received, or is not; more than `span` if there is none.
-    fn run(&self, cumulative: Tsn, mut at: u32, span: u32, received: bool) -> u32 {
-        while at <= span {
-            let tsn = cumulative + at;
-            let held = self.words[place(tsn).0].held;
-            let bits = if received { held } else { !held };
-            let skip = tsn.0 % 64;
-            let found = (bits >> skip).trailing_zeros();
-            if found < 64 {
-                return (at + found).min(span + 1);
-            }
-            at += 64 - skip;
-        }
-        span + 1
     }
 
     /// Bytes and number of the stored chunks, counted anew.

@@ -2,6 +2,8 @@
 //! Not the reading application's view of streams, nor anything that is sent but the contents of SACKs.
 use std::time::Duration;
 
+#[doc(hidden)]
+pub mod gates;
 mod held;
 mod message;
 mod policy;

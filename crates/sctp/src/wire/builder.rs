@@ -39,10 +39,11 @@ impl Builder {
         // A chunk cannot say that it is longer than this.
         let capacity = capacity.clamp(HEADER, usize::from(u16::MAX) & !3);
         let mut packet = Vec::with_capacity(capacity);
-        packet.extend_from_slice(&PORT.to_be_bytes());
-        packet.extend_from_slice(&PORT.to_be_bytes());
-        packet.extend_from_slice(&tag.to_be_bytes());
-        packet.extend_from_slice(&[0; 4]);
+        let mut header = [0; HEADER];
+        header[0..2].copy_from_slice(&PORT.to_be_bytes());
+        header[2..4].copy_from_slice(&PORT.to_be_bytes());
+        header[4..8].copy_from_slice(&tag.to_be_bytes());
+        packet.extend_from_slice(&header);
         Builder { packet, capacity }
     }
 
@@ -77,14 +78,16 @@ impl Builder {
                 flags |= flag;
             }
         }
-        if !self.start(kind::DATA, flags, DATA_HEADER - TLV + payload.len()) {
+        let len = DATA_HEADER + payload.len();
+        if padded(len) > self.remaining() {
             return false;
         }
-        let mut fixed = [0; DATA_HEADER - TLV];
-        fixed[0..4].copy_from_slice(&header.tsn.0.to_be_bytes());
-        fixed[4..6].copy_from_slice(&header.stream.to_be_bytes());
-        fixed[6..8].copy_from_slice(&header.ssn.0.to_be_bytes());
-        fixed[8..12].copy_from_slice(&header.ppi.to_be_bytes());
+        let mut fixed = [kind::DATA, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        fixed[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+        fixed[4..8].copy_from_slice(&header.tsn.0.to_be_bytes());
+        fixed[8..10].copy_from_slice(&header.stream.to_be_bytes());
+        fixed[10..12].copy_from_slice(&header.ssn.0.to_be_bytes());
+        fixed[12..16].copy_from_slice(&header.ppi.to_be_bytes());
         self.packet.extend_from_slice(&fixed);
         self.packet.extend_from_slice(payload);
         self.pad();

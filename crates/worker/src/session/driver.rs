@@ -113,6 +113,7 @@ impl Session {
             pipeline.halt();
         }
         self.shared.metrics.remove_track(self.shared.place.id());
+        self.flush_upload();
         self.receiving.end(self.end.as_ref(), self.left);
         self.log_end(started.elapsed(), panicked);
     }
@@ -179,6 +180,7 @@ impl Session {
                     control.handle(JobInput::Drained);
                 }
                 () = self.receiving.replaced() => self.receiving.give_up(),
+                () = sleep_until(self.receiving.due()), if self.receiving.due().is_some() => self.flush_upload(),
                 () = sleep_until(deadline), if deadline.is_some() => control.handle(JobInput::Tick),
                 _ = cut.wait_for(|cut| *cut), if !cut_seen => {
                     cut_seen = true;
@@ -225,6 +227,9 @@ impl Session {
 
     fn act(&mut self, output: JobOutput) {
         let control = self.shared.control.clone();
+        if !matches!(output, JobOutput::Write(_)) {
+            self.flush_upload(); // whatever is done next may need what came before it
+        }
         match output {
             JobOutput::Echo { channel, data } => {
                 if let Some(channel) = control.channel(channel) {
@@ -245,7 +250,7 @@ impl Session {
             JobOutput::VerifyUpload { sha256 } => self.receiving.verify(sha256),
             JobOutput::Write(write) => {
                 if let Some(Source::Upload(file)) = &self.source
-                    && !self.receiving.write(file, write.offset, &write.data)
+                    && !self.receiving.take(file, write)
                 {
                     self.source = None;
                 }
@@ -256,6 +261,14 @@ impl Session {
             JobOutput::Close => self.peer.close(self.flush),
             JobOutput::Ended(end) => self.end = Some(end),
             _ => {} // the pipeline was woken by the input that changed its gate or its modes
+        }
+    }
+
+    fn flush_upload(&mut self) {
+        if let Some(Source::Upload(file)) = &self.source
+            && !self.receiving.flush(file)
+        {
+            self.source = None;
         }
     }
 

@@ -7,6 +7,7 @@ mod decode;
 mod driver;
 mod encode;
 pub(crate) mod known;
+mod message;
 mod pacer;
 mod pipeline;
 pub(crate) mod places;

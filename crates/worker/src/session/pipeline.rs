@@ -13,6 +13,7 @@ use super::control::Control;
 use super::count::Counts;
 use super::decode::Decode;
 use super::encode::{Encode, StreamFrame};
+use super::message::MessageWriter;
 use super::places::Place;
 use super::process::{Picture, Process, Processed};
 use super::pull::PullRead;
@@ -26,7 +27,7 @@ use super::work::WorkPlan;
 use crate::config::Reconnect;
 use crate::metrics::{Counter, Metrics};
 use crate::sources::Stop;
-use crate::workflow::{RunnerOptions, Serializer};
+use crate::workflow::RunnerOptions;
 
 /// Decoded frames that may wait in batch processing. A 720p one is 1.4 MB, and more than a few only cost memory: decoding is
 /// the fastest stage.
@@ -53,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) realtime: bool,
     pub(crate) declared_fps: Option<f64>,
     pub(crate) jpeg_quality: u8,
+    /// The client reads pictures behind the JSON of a result.
+    pub(crate) raw_pictures: bool,
     pub(crate) rules: SendRules,
     /// The client reads the ledger.
     pub(crate) ledger: bool,
@@ -158,13 +161,14 @@ impl Pipeline {
             pipeline: &pipeline,
         };
         let video = plan.video.take();
-        let (rules, quality) = (plan.rules, plan.jpeg_quality);
+        let rules = plan.rules;
+        let writer = MessageWriter::new(plan.jpeg_quality, plan.raw_pictures);
         if let Some(out) = &video {
             parts.encode(out.clone(), &plan)?;
         }
         parts.source(source, &plan)?;
         parts.process(plan, video.is_some(), !kind.is_live())?;
-        parts.send(rules, quality, video.is_some())?;
+        parts.send(rules, writer, video.is_some())?;
         Ok(pipeline)
     }
 
@@ -291,12 +295,12 @@ impl Parts<'_> {
         })
     }
 
-    fn send(&self, rules: SendRules, jpeg_quality: u8, video: bool) -> io::Result<()> {
+    fn send(&self, rules: SendRules, writer: MessageWriter, video: bool) -> io::Result<()> {
         let results = &self.pipeline.results;
         let send = Send {
             results: results.clone(),
             control: self.shared.control.clone(),
-            serializer: Serializer::new(jpeg_quality),
+            writer,
             rules,
             metrics: self.shared.metrics.clone(),
             tally: self.shared.tally.clone(),

@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framewire_protocol::chunk::{CHUNK_SIZE, ResultChunks, split_result};
-use framewire_protocol::encoding::gzip;
+use framewire_protocol::encoding;
 use framewire_protocol::job::JobInput;
-use framewire_protocol::message::{ResultWriter, write_none_message};
+use framewire_protocol::message::write_none_message;
 use framewire_protocol::output::DataOutput;
 use framewire_transport::DataChannel;
 
 use super::control::{Control, Turn};
 use super::count::{Counts, DropReason};
+use super::message::{MessageWriter, Written};
 use super::pipeline::Tally;
 use super::process::Processed;
 use super::queue::Handoff;
 use crate::metrics::Metrics;
-use crate::workflow::Serializer;
 
 /// How results are sent; fixed for a session.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub(crate) struct SendRules {
 pub(crate) struct Send {
     pub(crate) results: Handoff<Processed>,
     pub(crate) control: Arc<Control>,
-    pub(crate) serializer: Serializer,
+    pub(crate) writer: MessageWriter,
     pub(crate) rules: SendRules,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tally: Arc<Tally>,
@@ -59,21 +59,21 @@ enum Lost {
 impl Send {
     /// Runs until the results end or the session does, then says that the source is done.
     pub(crate) fn run(mut self) {
-        let mut body = Vec::new();
         while let Some(processed) = self.results.pop() {
             // Made under the mode of now, and once more if that changes before its turn: the wait for the client is
             // used for the work, and a client still gets the mode it asked for before it let this frame go.
             let mode = self.control.data_output();
-            let failed = self.serialize(&processed, &mode, &mut body);
+            let written = self.writer.write(&processed, &mode);
             let Some(turn) = self.turn_of(&processed) else {
                 return;
             };
-            let failed = if turn.data_output == mode {
-                failed
+            let written = if turn.data_output == mode {
+                written
             } else {
-                self.serialize(&processed, &turn.data_output, &mut body)
+                self.writer.write(&processed, &turn.data_output)
             };
-            let sent = self.send(&turn, &processed, &mut body);
+            let failed = written.failed;
+            let sent = self.send(&turn, &processed, written);
             self.count(&processed, failed, &sent);
             self.control.end_frame(turn.frame);
             if let Err(Lost::Channel(reason)) = sent {
@@ -108,35 +108,15 @@ impl Send {
         self.control.handle(JobInput::SourceEnded { error });
     }
 
-    /// Writes the whole message into `body`; whether it carries errors.
-    fn serialize(&mut self, processed: &Processed, mode: &DataOutput, body: &mut Vec<u8>) -> bool {
-        body.clear();
-        let errors = &processed.errors;
-        match &processed.outputs {
-            Some(outputs) if *mode != DataOutput::None => {
-                let mut writer = ResultWriter::begin(body);
-                self.serializer.write(outputs, mode, &mut writer);
-                writer.finish(&processed.metadata, errors.clone());
-                let missing = |name: &String| outputs.get(name).is_none();
-                !errors.is_empty() || mode.named().iter().any(missing)
-            }
-            _ => {
-                write_none_message(body, &processed.metadata, errors);
-                !errors.is_empty()
-            }
-        }
-    }
-
-    fn send(&self, turn: &Turn, processed: &Processed, body: &mut Vec<u8>) -> Result<usize, Lost> {
+    fn send(&self, turn: &Turn, processed: &Processed, written: Written) -> Result<usize, Lost> {
         let Some(channel) = turn.channel.as_ref().filter(|channel| channel.is_open()) else {
             return Err(Lost::NoChannel);
         };
-        let body = if self.rules.gzip && turn.data_output != DataOutput::None {
-            Bytes::from(gzip(body))
-        } else {
-            // The next body will be about as large: give it its memory in one go.
-            Bytes::from(std::mem::replace(body, Vec::with_capacity(body.len())))
-        };
+        let gzip = self.rules.gzip && turn.data_output != DataOutput::None && !written.raw;
+        let body = Bytes::from(match written.body {
+            body if gzip => encoding::gzip(&body),
+            body => body,
+        });
         let length = body.len();
         let chunks = split_result(turn.frame, body, CHUNK_SIZE).or_else(|error| {
             // Larger than any reader takes: the client gets the reason instead, and the session goes on.

@@ -2,12 +2,17 @@
 //! Not the rules, which the job machine has, and not the disk, which is the store's.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use framewire_protocol::job::{JobEnd, JobInput};
-use framewire_protocol::upload::{UploadId, UploadPlan};
+use framewire_protocol::upload::{UploadBatch, UploadGather, UploadId, UploadPlan, UploadWrite};
 
 use super::pipeline::Shared;
 use crate::upload::{Claim, UploadFile, UploadOwner, UploadStore};
+
+/// Longest time chunks wait for others to be written with them. On a fast line they do not wait at all; on a slow one each
+/// is written by itself, and what a broken session brought is there when its client comes back.
+const GATHER_TIME: Duration = Duration::from_millis(5);
 
 /// See the module.
 pub(super) struct Receiving {
@@ -16,6 +21,9 @@ pub(super) struct Receiving {
     shared: Shared,
     /// An announced upload.
     claim: Option<Claim>,
+    gather: UploadGather,
+    /// When what is gathered has to be written.
+    due: Option<Instant>,
 }
 
 impl Receiving {
@@ -25,6 +33,8 @@ impl Receiving {
             owner,
             shared,
             claim: None,
+            gather: UploadGather::new(),
+            due: None,
         }
     }
 
@@ -53,26 +63,55 @@ impl Receiving {
         }
     }
 
-    /// Writes one chunk. `false`: it is not there, and the machine knows.
-    pub(super) fn write(&mut self, file: &UploadFile, offset: u64, data: &[u8]) -> bool {
+    /// Takes one chunk. `false`: what came so far is not on disk, and the machine knows.
+    pub(super) fn take(&mut self, file: &UploadFile, write: UploadWrite) -> bool {
+        let batch = self.gather.add(write);
+        if self.gather.is_empty() {
+            self.due = None;
+        } else if batch.is_some() || self.due.is_none() {
+            self.due = Some(Instant::now() + GATHER_TIME);
+        }
+        batch.is_none_or(|batch| self.write(file, &batch))
+    }
+
+    /// When [`flush`](Self::flush) is due, if anything is gathered.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Writes what is gathered. `false` as [`take`](Self::take).
+    pub(super) fn flush(&mut self, file: &UploadFile) -> bool {
+        self.due = None;
+        let batch = self.gather.take();
+        batch.is_none_or(|batch| self.write(file, &batch))
+    }
+
+    fn write(&mut self, file: &UploadFile, batch: &UploadBatch) -> bool {
         let written = match &self.claim {
-            Some(claim) => claim.write_at(offset, data),
-            None => self.store.write_at(file, offset, data).map(|()| true),
+            Some(claim) => claim.write(batch),
+            None => self.store.write(file, batch).map(|()| true),
         };
         match written {
             Ok(true) => {
-                let bytes = data.len() as u64;
+                let bytes = batch.len() as u64;
                 self.shared.metrics.upload_bytes.add(bytes);
                 self.shared.tally.upload_bytes.add(bytes);
                 return true;
             }
             Ok(false) => self.give_up(),
             Err(error) => {
-                self.claim = None;
+                self.forget();
                 self.fail(format!("the worker cannot store the upload: {error}"));
             }
         }
         false
+    }
+
+    /// Nothing more is written.
+    fn forget(&mut self) {
+        self.claim = None;
+        self.gather.take();
+        self.due = None;
     }
 
     /// Compares the file with what its sender said. A file that did not come in order is read by a thread of its own.
@@ -116,7 +155,7 @@ impl Receiving {
 
     /// Another session has the upload now.
     pub(super) fn give_up(&mut self) {
-        self.claim = None;
+        self.forget();
         self.fail("another session goes on with this upload".to_owned());
     }
 

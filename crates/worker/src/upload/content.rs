@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use framewire_protocol::upload::{ChunkSet, UploadPlan};
+use framewire_protocol::upload::{ChunkSet, UploadBatch, UploadPlan};
 use sha2::{Digest, Sha256};
 
 use super::file::UploadFile;
@@ -62,21 +62,22 @@ impl Content {
         state.have.clone()
     }
 
-    /// Writes one chunk that is not there yet. Chunks in order are hashed on the way, while their bytes are still in the
+    /// Writes chunks that are not there yet. Chunks in order are hashed on the way, while their bytes are still in the
     /// processor's caches: a second pass over the file would cost as much again. `Ok(false)`: the claim has passed on.
-    pub(super) fn write(&self, claim: u64, offset: u64, data: &[u8]) -> io::Result<bool> {
+    pub(super) fn write(&self, claim: u64, batch: &UploadBatch) -> io::Result<bool> {
         let mut state = self.lock();
         if state.claim != claim {
             return Ok(false);
         }
-        self.file.write_at(offset, data)?;
-        let index = offset / self.plan.chunk_size() as u64;
-        state
-            .have
-            .insert(u32::try_from(index).map_err(io::Error::other)?);
-        if offset == state.hashed {
-            state.hasher.update(data);
-            state.hashed += data.len() as u64;
+        self.file.write(batch)?;
+        for (offset, data) in batch.pieces() {
+            let index = offset / self.plan.chunk_size() as u64;
+            let index = u32::try_from(index).map_err(io::Error::other)?;
+            state.have.insert(index);
+            if offset == state.hashed {
+                state.hasher.update(data);
+                state.hashed += data.len() as u64;
+            }
         }
         Ok(true)
     }

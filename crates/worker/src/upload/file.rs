@@ -2,12 +2,14 @@
 //! Not what it is for: chunks and sessions are the others' matter.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use framewire_protocol::upload::UploadBatch;
 
 /// One upload. The file has no name: whatever ends this process, the system takes the space back. Clones are the same file;
 /// it and its space are gone with the last one.
@@ -39,11 +41,11 @@ impl UploadFile {
     }
 
     /// Writes bytes that were not written before. Blocks for the disk; fails with `StorageFull` when the disk or the store is.
-    pub(super) fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let length = data.len() as u64;
+    pub(super) fn write(&self, batch: &UploadBatch) -> io::Result<()> {
+        let length = batch.len() as u64;
         let Inner { file, space, held } = &*self.0;
         space.take(length)?;
-        match file.write_all_at(data, offset) {
+        match write_batch(file, batch) {
             Ok(()) => {
                 held.fetch_add(length, Ordering::Relaxed);
                 Ok(())
@@ -64,6 +66,24 @@ impl UploadFile {
     pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.0.file.as_raw_fd()))
     }
+}
+
+/// Writes all of a batch, as a rule with one system call. Blocks for the disk; fails as it does.
+pub fn write_batch(file: &File, batch: &UploadBatch) -> io::Result<()> {
+    let mut slices: Vec<_> = batch.parts.iter().map(|part| IoSlice::new(part)).collect();
+    let (mut left, mut offset) = (&mut slices[..], batch.offset);
+    while left.iter().any(|part| !part.is_empty()) {
+        match rustix::io::pwritev(file, left, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut left, written);
+                offset += written as u64;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Inner {

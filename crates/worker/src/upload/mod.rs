@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use framewire_protocol::upload::{ChunkSet, UploadId, UploadPlan};
+use framewire_protocol::upload::{ChunkSet, UploadBatch, UploadId, UploadPlan};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use content::Content;
 use file::Space;
 pub(crate) use file::UploadFile;
+pub use file::write_batch;
 use shelf::{Key, Shelf};
 
 /// Makes upload files in one folder, bounds what they hold together, and keeps those of broken sessions for a while. Clones
@@ -95,9 +96,9 @@ impl UploadStore {
         Ok((claim, taken.have))
     }
 
-    /// Writes one chunk at its place. Blocks for the disk; kept uploads give way when the disk or the store is full.
-    pub(crate) fn write_at(&self, file: &UploadFile, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.making_room(|| file.write_at(offset, data))
+    /// Writes chunks at their place. Blocks for the disk; kept uploads give way when the disk or the store is full.
+    pub(crate) fn write(&self, file: &UploadFile, batch: &UploadBatch) -> io::Result<()> {
+        self.making_room(|| file.write(batch))
     }
 
     /// Bytes held by all uploads now.
@@ -165,9 +166,9 @@ impl Claim {
         self.content.file().clone()
     }
 
-    /// Writes one chunk that is not there yet, as [`UploadStore::write_at`]. `Ok(false)`: another session has the upload now.
-    pub(crate) fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<bool> {
-        let write = || self.content.write(self.claim, offset, data);
+    /// Writes chunks that are not there yet, as [`UploadStore::write`]. `Ok(false)`: another session has the upload now.
+    pub(crate) fn write(&self, batch: &UploadBatch) -> io::Result<bool> {
+        let write = || self.content.write(self.claim, batch);
         self.store.making_room(write)
     }
 
@@ -215,10 +216,17 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use framewire_protocol::upload::UploadWrite;
     use std::fs::File;
     use std::io::Read;
 
     const KEEP: Duration = Duration::from_secs(120);
+
+    pub(super) fn batch(offset: u64, data: &'static [u8]) -> UploadBatch {
+        let data = Bytes::from_static(data);
+        UploadBatch::new(UploadWrite { offset, data })
+    }
 
     fn claim(store: &UploadStore, id: u128, size: u64) -> (Claim, ChunkSet) {
         let plan = UploadPlan::new(size, 4).unwrap();
@@ -231,8 +239,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = UploadStore::open(&folder.path().join("made"), 1 << 20, KEEP).unwrap();
         let file = store.create().unwrap();
-        store.write_at(&file, 4, b"efgh").unwrap();
-        store.write_at(&file, 0, b"abcd").unwrap();
+        store.write(&file, &batch(4, b"efgh")).unwrap();
+        store.write(&file, &batch(0, b"abcd")).unwrap();
         let mut text = String::new();
         File::open(file.path())
             .unwrap()
@@ -249,13 +257,13 @@ mod tests {
         let store = UploadStore::open(folder.path(), 10, KEEP).unwrap();
         let first = store.create().unwrap();
         let second = store.create().unwrap();
-        store.write_at(&first, 0, &[0; 8]).unwrap();
-        let error = store.write_at(&second, 0, &[0; 3]).unwrap_err();
+        store.write(&first, &batch(0, &[0; 8])).unwrap();
+        let error = store.write(&second, &batch(0, &[0; 3])).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        store.write_at(&second, 0, &[0; 2]).unwrap();
+        store.write(&second, &batch(0, &[0; 2])).unwrap();
         assert_eq!(store.used(), 10);
         drop(first);
-        store.write_at(&second, 2, &[0; 8]).unwrap();
+        store.write(&second, &batch(2, &[0; 8])).unwrap();
         drop(second);
         assert_eq!(store.used(), 0);
     }
@@ -266,21 +274,21 @@ mod tests {
         let store = UploadStore::open(folder.path(), 12, KEEP).unwrap();
         for id in [1, 2] {
             let (broken, _) = claim(&store, id, 8);
-            assert!(broken.write_at(0, b"abcd").unwrap());
+            assert!(broken.write(&batch(0, b"abcd")).unwrap());
             broken.keep();
         }
         let (running, _) = claim(&store, 3, 12);
-        assert!(running.write_at(0, b"abcd").unwrap());
+        assert!(running.write(&batch(0, b"abcd")).unwrap());
         assert_eq!((store.kept(), store.used()), (2, 12));
-        assert!(running.write_at(4, b"efgh").unwrap());
+        assert!(running.write(&batch(4, b"efgh")).unwrap());
         assert_eq!((store.kept(), store.used()), (1, 12));
         assert_eq!(claim(&store, 1, 8).1.count(), 0, "the oldest went");
         let (second, have) = claim(&store, 2, 8);
         assert_eq!(have.count(), 1);
-        let error = running.write_at(8, b"ijkl").unwrap_err();
+        let error = running.write(&batch(8, b"ijkl")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull, "nothing is kept");
         drop(second);
-        assert!(running.write_at(8, b"ijkl").unwrap());
+        assert!(running.write(&batch(8, b"ijkl")).unwrap());
         drop(running);
         assert_eq!((store.kept(), store.used()), (0, 0));
     }
@@ -295,14 +303,14 @@ mod tests {
             let (upload, _) = claim(&store, 1, 12);
             for index in order {
                 let (offset, data) = chunks[index];
-                assert!(upload.write_at(offset, data).unwrap());
+                assert!(upload.write(&batch(offset, data)).unwrap());
             }
             assert_eq!(upload.digest(), at_once.then_some(whole));
             assert_eq!(upload.hashing().run(|| true).unwrap(), Some(whole));
             assert_eq!(upload.digest(), Some(whole), "not hashed twice");
         }
         let (upload, _) = claim(&store, 1, 12);
-        assert!(upload.write_at(4, b"efgh").unwrap());
+        assert!(upload.write(&batch(4, b"efgh")).unwrap());
         assert_eq!(upload.hashing().run(|| false).unwrap(), None);
     }
 
@@ -311,11 +319,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = UploadStore::open(folder.path(), 1 << 20, KEEP).unwrap();
         let (first, _) = claim(&store, 1, 8);
-        assert!(first.write_at(0, b"abcd").unwrap());
+        assert!(first.write(&batch(0, b"abcd")).unwrap());
         first.keep();
         let (second, have) = claim(&store, 1, 8);
         assert_eq!(have.ranges().as_slice(), [(0, 1)]);
-        assert!(second.write_at(4, b"efgh").unwrap());
+        assert!(second.write(&batch(4, b"efgh")).unwrap());
         let whole: [u8; 32] = Sha256::digest(b"abcdefgh").into();
         assert_eq!(second.digest(), Some(whole));
     }
@@ -326,7 +334,7 @@ mod tests {
         let keep = Duration::from_millis(30);
         let store = UploadStore::open(folder.path(), 10, keep).unwrap();
         let (broken, _) = claim(&store, 1, 8);
-        assert!(broken.write_at(0, b"abcd").unwrap());
+        assert!(broken.write(&batch(0, b"abcd")).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()

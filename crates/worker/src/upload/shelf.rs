@@ -185,6 +185,7 @@ impl Shelf {
 mod tests {
     use super::*;
     use crate::upload::file::Space;
+    use crate::upload::tests::batch;
 
     struct Bench {
         shelf: Shelf,
@@ -218,7 +219,7 @@ mod tests {
         /// A session that wrote the first chunk and died.
         fn broken(&mut self, key: Key) {
             let taken = self.claim(key, 9, 3);
-            taken.content.write(taken.claim, 0, b"abc").unwrap();
+            taken.content.write(taken.claim, &batch(0, b"abc")).unwrap();
             self.shelf.release(self.now, &key, taken.claim, true);
         }
 
@@ -275,18 +276,23 @@ mod tests {
     fn a_second_session_takes_the_upload_over_and_the_first_one_is_told() {
         let mut bench = Bench::new();
         let first = bench.claim(key(1), 9, 3);
-        assert!(first.content.write(first.claim, 0, b"abc").unwrap());
+        assert!(first.content.write(first.claim, &batch(0, b"abc")).unwrap());
         let second = bench.claim(key(1), 9, 3);
         assert_eq!(second.have.ranges().as_slice(), [(0, 1)]);
         assert!(
-            !first.content.write(first.claim, 3, b"xyz").unwrap(),
+            !first.content.write(first.claim, &batch(3, b"xyz")).unwrap(),
             "nothing is written that the second one does not know of"
         );
         let mut told = std::pin::pin!(first.replaced.notified());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(told.as_mut().poll(&mut context).is_ready());
         bench.shelf.release(bench.now, &key(1), first.claim, false);
-        assert!(second.content.write(second.claim, 3, b"def").unwrap());
+        assert!(
+            second
+                .content
+                .write(second.claim, &batch(3, b"def"))
+                .unwrap()
+        );
         bench.shelf.release(bench.now, &key(1), second.claim, true);
         assert_eq!(bench.claim(key(1), 9, 3).have.count(), 2);
     }
@@ -305,7 +311,12 @@ mod tests {
         let mut told = std::pin::pin!(running.replaced.notified());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(told.as_mut().poll(&mut context).is_pending());
-        assert!(running.content.write(running.claim, 0, b"abc").unwrap());
+        assert!(
+            running
+                .content
+                .write(running.claim, &batch(0, b"abc"))
+                .unwrap()
+        );
         assert_eq!(bench.claim(key(2), 9, 3).have.count(), 1);
     }
 
@@ -313,7 +324,7 @@ mod tests {
     fn nothing_is_kept_of_a_session_that_is_done_or_brought_nothing() {
         let mut bench = Bench::new();
         let done = bench.claim(key(1), 9, 3);
-        done.content.write(done.claim, 0, b"abc").unwrap();
+        done.content.write(done.claim, &batch(0, b"abc")).unwrap();
         bench.shelf.release(bench.now, &key(1), done.claim, false);
         let empty = bench.claim(key(2), 9, 3);
         bench.shelf.release(bench.now, &key(2), empty.claim, true);

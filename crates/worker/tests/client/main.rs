@@ -14,6 +14,7 @@ mod examples;
 #[allow(dead_code)]
 #[path = "../../../client/examples/live_frames.rs"]
 mod live_frames;
+mod pictures;
 
 use framewire_media::{Bgr, Frame, FramePool};
 use framewire_worker::{ProcessedValue, Worker};

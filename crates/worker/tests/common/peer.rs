@@ -11,6 +11,7 @@ use framewire_transport::{
 };
 use framewire_worker::Worker;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::http::{Response, post_with};
 use super::{deadline, request};
@@ -44,6 +45,8 @@ pub struct Client {
     incoming: Incoming,
     /// Answer every result with an acknowledgement.
     pub acks: bool,
+    /// Results whose pictures came behind the JSON.
+    pub raw_results: usize,
 }
 
 /// Something the worker said.
@@ -152,6 +155,7 @@ impl Client {
             peer,
             incoming: Incoming::new(),
             acks: true,
+            raw_results: 0,
         })
     }
 
@@ -248,7 +252,10 @@ impl Client {
                     self.incoming.binary(data)
                 };
                 let body = body.expect("the worker sends valid messages")?;
-                let value: Value = serde_json::from_slice(body.json()).expect("JSON");
+                let text: &RawValue = serde_json::from_slice(body.json()).expect("JSON");
+                let piece = body.piece(text);
+                self.raw_results += usize::from(piece.has_pictures());
+                let value: Value = serde_json::from_slice(&piece.with_base64()).expect("JSON");
                 let id = value["video_metadata"]["frame_id"]
                     .as_u64()
                     .expect("metadata");

@@ -11,6 +11,7 @@ mod common;
 #[path = "../../examples/processor.rs"]
 mod example;
 mod outputs;
+mod pictures;
 mod slow;
 
 use framewire_media::Frame;
