@@ -10,6 +10,7 @@ mod config;
 mod cookie;
 mod endpoint;
 mod error;
+mod fuzz;
 mod model;
 mod receive;
 mod send;
@@ -33,4 +34,10 @@ pub use types::{
 pub mod __model {
     pub use crate::model::{Flow, FlowConfig, FlowFigures};
     pub use crate::receive::gates as receive;
+}
+
+/// Fuzz bodies. No promise is made about them.
+#[doc(hidden)]
+pub mod __fuzz {
+    pub use crate::fuzz::{packet, receiver, snap_token};
 }

@@ -151,17 +151,14 @@ impl Held {
         Some((self.first_part(tsn)?, self.last_part(tsn)?))
     }
 
-    /// Goes down to the nearest beginning, as long as nothing is missing and no other message ends on the way.
+    /// Goes down to the nearest beginning, as long as nothing is missing. An end cannot lie between: its message would have been complete, and taken.
     fn first_part(&self, tsn: Tsn) -> Option<Tsn> {
         let mut base = tsn.0 & !63;
         let mut mask = u64::MAX >> (63 - tsn.0 % 64);
-        // The own end is not that of an earlier message.
-        let mut own = place(tsn).1;
         loop {
             let word = self.words.get(place(Tsn(base)).0)?;
             let begin = word.begin & mask;
-            let stop = (!word.stored | (word.end & !own)) & mask;
-            // A chunk that is both, end of one message and beginning of the same, below us is the end of another: the stop wins.
+            let stop = !word.stored & mask;
             if begin.leading_zeros() < stop.leading_zeros() {
                 return Some(Tsn(base + 63 - begin.leading_zeros()));
             }
@@ -170,7 +167,6 @@ impl Held {
             }
             base = base.wrapping_sub(64);
             mask = u64::MAX;
-            own = 0;
         }
     }
 
@@ -242,7 +238,6 @@ impl Held {
     }
 
     /// Bytes and number of the stored chunks, counted anew.
-    #[cfg(test)]
     pub(super) fn measure(&self) -> (usize, usize) {
         let pages = self.words.iter().filter_map(|word| word.page.as_ref());
         let chunks: Vec<&Data> = pages.flat_map(|page| page.iter().flatten()).collect();

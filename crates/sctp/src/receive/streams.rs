@@ -37,6 +37,8 @@ struct Stream {
 pub(super) struct Streams {
     streams: BTreeMap<u16, Stream>,
     readable: VecDeque<u16>,
+    /// Messages that can be read, over all streams.
+    unread: usize,
 }
 
 impl Streams {
@@ -51,7 +53,7 @@ impl Streams {
             Some(ssn) if ssn == stream.next => {
                 stream.unread.push_back(message);
                 stream.next = ssn.next();
-                stream.release();
+                self.unread += stream.release();
             }
             Some(ssn) if ssn.after(stream.next) && !stream.waiting.contains_key(&ssn.0) => {
                 stream.waiting.insert(ssn.0, message);
@@ -59,6 +61,7 @@ impl Streams {
             }
             Some(_) => return Placed::Stale,
         }
+        self.unread += 1;
         if nothing {
             announce(stream, id, &mut self.readable);
         }
@@ -85,10 +88,11 @@ impl Streams {
             early.sort_unstable_by_key(|key| key.since(stream.next));
             for key in early {
                 stream.unread.extend(stream.waiting.remove(&key.0));
+                self.unread += 1;
             }
         }
         stream.next = until;
-        stream.release();
+        self.unread += stream.release();
         if nothing && !stream.unread.is_empty() {
             announce(stream, id, &mut self.readable);
         }
@@ -114,6 +118,7 @@ impl Streams {
     pub(super) fn read(&mut self, id: u16) -> Option<Message> {
         let stream = self.streams.get_mut(&id)?;
         let message = stream.unread.pop_front()?;
+        self.unread -= 1;
         if stream.unread.is_empty() {
             self.forget(id);
         }
@@ -125,6 +130,11 @@ impl Streams {
         self.streams
             .get(&id)
             .is_some_and(|stream| !stream.unread.is_empty())
+    }
+
+    /// Whether any stream has.
+    pub(super) fn any_unread(&self) -> bool {
+        self.unread > 0
     }
 
     /// Starts the numbers of a stream anew. What can be read stays; what waited is returned.
@@ -152,8 +162,13 @@ impl Streams {
     }
 
     /// Every message kept, for checks.
-    #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = &Message> {
+        let unread: usize = self
+            .streams
+            .values()
+            .map(|stream| stream.unread.len())
+            .sum();
+        assert_eq!(unread, self.unread);
         self.streams
             .values()
             .flat_map(|stream| stream.unread.iter().chain(stream.waiting.values()))
@@ -161,15 +176,18 @@ impl Streams {
 }
 
 impl Stream {
-    /// Moves the messages whose turn it is to those that can be read.
-    fn release(&mut self) {
+    /// Moves the messages whose turn it is to those that can be read; says how many.
+    fn release(&mut self) -> usize {
+        let mut count = 0;
         while !self.waiting.is_empty() {
             let Some(message) = self.waiting.remove(&self.next.0) else {
                 break;
             };
             self.unread.push_back(message);
             self.next = self.next.next();
+            count += 1;
         }
+        count
     }
 }
 

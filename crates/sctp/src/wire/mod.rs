@@ -158,4 +158,6 @@ fn items(mut list: bytes::Bytes) -> impl Iterator<Item = Result<(u16, bytes::Byt
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
