@@ -7,7 +7,7 @@ BIN := target/release/framewire
 CLIP := assets/video/bikes.mp4
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
-.PHONY: help setup assets build python demo test lint fmt doc bench bench-live bench-python interop clean
+.PHONY: help setup assets build python demo test lint fmt doc bench bench-live bench-channel bench-python interop clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,12 @@ bench: build assets ## framewire beside the original; writes benches/RESULTS.md
 bench-live: build assets ## Live video beside the original; writes benches/LIVE.md
 	@scripts/setup-original.sh
 	.venv-original/bin/python benches/live.py
+
+bench-channel: setup ## Data channels beside aiortc, libdatachannel, webrtc-rs and str0m; writes benches/CHANNEL.md (30 minutes)
+	$(CARGO) build --release --locked -p framewire-transport --example channel_peer
+	$(CARGO) build --release --locked --manifest-path benches/rivals/Cargo.toml --target-dir benches/rivals/target
+	@scripts/setup-interop.sh
+	.venv-interop/bin/python benches/channel.py
 
 bench-python: build assets ## The Python package beside the original; writes benches/PYTHON.md
 	@scripts/setup-original.sh

@@ -79,6 +79,10 @@ class Relay:
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
+    def ports(self):
+        """Of the sides that face the client and the worker."""
+        return [side.transport.get_extra_info("sockname")[1] for side in (self.near, self.far)]
+
     def rebind(self):
         """What a NAT does that forgot: the client's datagrams reach the worker from another port."""
         old, worker = self.far, self.far.peer

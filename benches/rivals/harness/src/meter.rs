@@ -51,7 +51,13 @@ struct Snapshot {
 
 impl Meter {
     /// Counts a message. The first one starts the window, whose end prints `event`, with what `more` then says.
-    pub fn add(&self, bytes: usize, window: Window, event: &'static str, more: impl FnOnce() -> Value + Send + 'static) {
+    pub fn add(
+        &self,
+        bytes: usize,
+        window: Window,
+        event: &'static str,
+        more: impl FnOnce() -> Value + Send + 'static,
+    ) {
         self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.0.messages.fetch_add(1, Ordering::Relaxed);
         if !self.0.started.load(Ordering::Relaxed) && !self.0.started.swap(true, Ordering::Relaxed) {

@@ -14,14 +14,7 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options = Options {
-            lanes: 1,
-            delay_ms: 0.0,
-            loss_percent: 0.0,
-            seed: 1,
-            rate: None,
-            queue: 256e6,
-        };
+        let mut options = Options { lanes: 1, delay_ms: 0.0, loss_percent: 0.0, seed: 1, rate: None, queue: 256e6 };
         while let Some(name) = args.next() {
             let value = args.next().and_then(|v| v.parse::<f64>().ok());
             let value = value.ok_or_else(|| format!("{name} needs a number"))?;

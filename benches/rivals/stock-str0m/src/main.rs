@@ -30,15 +30,8 @@ fn main() -> Result<()> {
     // The send buffer stays at the engine's 128 KiB: more makes it slower.
     let mut rtc = Rtc::builder().build(Instant::now());
     rtc.add_local_candidate(Candidate::host(socket.address(), "udp")?);
-    let mut program = Program {
-        commands: commands(),
-        socket,
-        rtc,
-        pending: None,
-        channels: Vec::new(),
-        counting: None,
-        flood: None,
-    };
+    let mut program =
+        Program { commands: commands(), socket, rtc, pending: None, channels: Vec::new(), counting: None, flood: None };
     program.run()
 }
 

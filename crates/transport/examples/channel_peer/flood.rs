@@ -37,9 +37,12 @@ pub(crate) fn start(
                 return failed(error);
             }
             let peer = peer.clone();
-            meter.add(size, window, "sent", move || {
-                json!({"stats": format!("{:?}", peer.stats())})
-            });
+            meter.add(
+                size,
+                window,
+                "sent",
+                move || json!({"stats": format!("{:?}", peer.stats())}),
+            );
         }
     });
     let Some(probe) = probe else { return };

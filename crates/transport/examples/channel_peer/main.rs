@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use bench_harness::{Command, Meter, Window, commands, failed, say};
 use framewire_transport::{
-    ChannelId, DataChannel, Endpoint, EndpointConfig, Offer, Peer, PeerConfig, PeerEvent,
+    ChannelId, ChannelOptions, DataChannel, Endpoint, EndpointConfig, Offer, Peer, PeerConfig,
+    PeerEvent,
 };
 use serde_json::json;
 
@@ -80,6 +81,18 @@ impl Program {
             "accept" => {
                 let offer = self.offer.take().ok_or("nothing was offered")?;
                 self.start(offer.accept_answer(command.text("sdp"))?);
+            }
+            "open" => {
+                let mut options =
+                    ChannelOptions::default().with_ordered(command.flag("ordered", true));
+                if let Some(count) = command.number("retransmits") {
+                    options = options.with_max_retransmits(count as u16);
+                }
+                if let Some(lifetime) = command.number("lifetime") {
+                    options = options.with_max_lifetime(Duration::from_millis(lifetime));
+                }
+                let peer = self.peer.as_ref().ok_or("no connection")?;
+                peer.open_channel(command.text("label"), options)?;
             }
             "send" => {
                 let channel = self.channel(command)?;
