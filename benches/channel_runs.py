@@ -72,6 +72,7 @@ class Pair:
     def begin(self, size, limit, skip, seconds, probe):
         window = {"channel": "bulk", "skip": skip, "seconds": seconds, **({"probe": probe} if probe else {})}
         self.receiver.tell("count", **window)
+        self.receiver.until("ready")
         self.sender.tell("flood", size=size, limit=limit, **window)
 
     def end(self, wait):

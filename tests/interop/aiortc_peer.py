@@ -9,7 +9,7 @@ Commands                                            Events
 {"cmd": "open", "label": .., "ordered": bool, "retransmits": n, "lifetime": ms}   {"event": "open", "channel": ..}
 {"cmd": "send", "channel": .., "text": .. or "size": n}
 {"cmd": "bulk", "channel": .., "size": n, "count": n}   {"event": "message", "channel": .., "text": .. or "size", "sum": adler32}
-{"cmd": "echo"}: sends each message back instead of reporting it
+{"cmd": "echo"}: sends each message back instead of reporting it   {"event": "ready"}
 {"cmd": "close_channel", "channel": ..}             {"event": "channel_closed", "channel": ..}
 {"cmd": "close"}                                    {"event": "state", "state": ..}
 
@@ -96,8 +96,10 @@ class Peer:
             self.channels[command["channel"]].send(command["text"] if size is None else filled(size))
         elif name == "echo":
             self.echo = True
+            say("ready")
         elif name == "count":
             self.counting = (Meter("received", command), command.get("probe"))
+            say("ready")
         elif name == "flood":
             self.start(flood(self.channels, command))
         elif name == "bulk":

@@ -51,6 +51,7 @@ def numbered(index, size):
 
 def echoed(asking, answering, sizes):
     answering.tell("echo")
+    answering.until("ready")
     for size in sizes:
         asking.tell("send", channel="one", size=size)
         back = asking.until("message", 20, channel="one")

@@ -171,9 +171,11 @@ const commands = {
   flood,
   echo() {
     echo = true;
+    say("ready", {});
   },
   count(command) {
     counting = { probe: command.probe, meter: new Meter("received", command) };
+    say("ready", {});
   },
   close_channel: ({ channel }) => channels.get(channel).close(),
   close() {

@@ -103,6 +103,7 @@ impl Program {
             "count" => {
                 let (window, probe) = (Window::of(command), id(command.text("probe")));
                 self.counting = Some(Counting { meter: Meter::default(), window, probe });
+                say("ready", json!({}));
             }
             "flood" => {
                 self.flood = Some(Flood {

@@ -58,7 +58,10 @@ async fn main() -> Result<()> {
             "accept" => {
                 pc.set_remote_description(RTCSessionDescription::answer(command.text("sdp").to_owned())?).await?;
             }
-            "count" => lock(&state).counting = Some(Counting::of(&command)),
+            "count" => {
+                lock(&state).counting = Some(Counting::of(&command));
+                say("ready", json!({}));
+            }
             "flood" => flood(&command, &state)?,
             other => return Err(format!("unknown command {other:?}").into()),
         }

@@ -102,13 +102,17 @@ impl Program {
                 }
             }
             "bulk" => flood::bulk(self.channel(command)?, command)?,
-            "echo" => self.state().echo = true,
+            "echo" => {
+                self.state().echo = true;
+                say("ready", json!({}));
+            }
             "count" => {
                 self.state().counting = Some(Counting {
                     meter: Meter::default(),
                     window: Window::of(command),
                     probe: command.text("probe").to_owned(),
                 });
+                say("ready", json!({}));
             }
             "flood" => {
                 let peer = self.peer.clone().ok_or("no connection")?;
@@ -119,8 +123,9 @@ impl Program {
             "close" => {
                 if let Some(peer) = &self.peer {
                     peer.close(Duration::from_secs(1));
-                    peer.wait_closed(Instant::now() + Duration::from_secs(3));
                 }
+                // Until the last datagram has left.
+                self.endpoint.shutdown(Duration::from_secs(1));
                 return Ok(false);
             }
             other => return Err(format!("unknown command {other:?}").into()),
