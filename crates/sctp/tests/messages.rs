@@ -223,3 +223,68 @@ fn before_the_peer_is_heard_one_packet_is_sent() {
     });
     assert!(got.is_some_and(|(_, bytes)| bytes == message));
 }
+
+/// A stream with these settings, opened as data channels are: with a message that is ordered and reliable.
+fn open_with(pair: &mut Pair, unordered: bool, kind: ReliabilityType, value: u32) {
+    pair.peers[CLIENT].open(1);
+    let association = pair.peers[CLIENT].association();
+    let mut stream = association.stream(1).expect("the stream exists");
+    stream
+        .set_reliability_params(unordered, kind, value)
+        .expect("the association is established");
+    let opening = stream.write_with_ppi(&[3; 20], Ppi::Dcep);
+    assert_eq!(opening, Ok(20));
+    pair.run(SECOND, |pair| pair.peers[SERVER].read(1).is_some());
+    pair.wait(SECOND);
+}
+
+#[test]
+fn messages_of_every_reliability_arrive_on_a_good_line() {
+    use ReliabilityType::{Reliable, Rexmit, Timed};
+    for unordered in [false, true] {
+        for (kind, value) in [
+            (Reliable, 0),
+            (Rexmit, 0),
+            (Rexmit, 3),
+            (Timed, 1),
+            (Timed, 200),
+        ] {
+            let mut pair = Pair::established();
+            open_with(&mut pair, unordered, kind, value);
+            for len in [5000, 700, 5000] {
+                let sent = pair.now;
+                pair.peers[CLIENT].write(1, &pattern(len, 1));
+                let mut got = None;
+                pair.run(SECOND, |pair| {
+                    got = got.take().or_else(|| pair.peers[SERVER].read(1));
+                    got.is_some()
+                });
+                assert!(got.is_some_and(|(_, m)| m == pattern(len, 1)));
+                assert!(
+                    pair.now - sent <= Duration::from_millis(11),
+                    "{unordered} {kind:?}"
+                );
+                pair.wait(SECOND);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_message_does_not_delay_the_next_of_an_unordered_stream() {
+    let mut pair = Pair::established();
+    open_with(&mut pair, true, ReliabilityType::Timed, 200);
+    pair.filter = Box::new(|_, _| false);
+    pair.peers[CLIENT].write(1, &pattern(700, 1));
+    pair.wait(Duration::from_millis(5));
+    pair.filter = Box::new(|_, _| true);
+    pair.peers[CLIENT].write(1, &pattern(700, 2));
+    let sent = pair.now;
+    let mut got = None;
+    pair.run(SECOND, |pair| {
+        got = got.take().or_else(|| pair.peers[SERVER].read(1));
+        got.is_some()
+    });
+    assert!(got.is_some_and(|(_, m)| m == pattern(700, 2)));
+    assert_eq!(pair.now - sent, Duration::from_millis(10));
+}
