@@ -122,17 +122,17 @@ impl Rate {
     }
 
     pub(super) fn pacing(&self, rtt: &Rtt) -> f64 {
-        let estimate = self.estimate();
-        let rate = if estimate == 0.0 {
-            let turn = if rtt.is_known() {
-                rtt.smoothed as f64
-            } else {
-                10.0 * MS
-            };
-            2.0 * INITIAL_PACKETS * self.packet * 1e9 / turn
+        let turn = if rtt.is_known() {
+            rtt.smoothed as f64
         } else {
-            self.gain * estimate
+            10.0 * MS
         };
+        // A rate measured while there was little to send says nothing about the path: it must not hold the next message back.
+        let least = match self.mode {
+            Mode::Startup => 2.0 * INITIAL_PACKETS,
+            _ => 4.0,
+        };
+        let rate = (self.gain * self.estimate()).max(least * self.packet * 1e9 / turn);
         rate.min(self.max_rate)
     }
 
