@@ -246,7 +246,7 @@ fn messages_of_every_reliability_arrive_on_a_good_line() {
             (Reliable, 0),
             (Rexmit, 0),
             (Rexmit, 3),
-            (Timed, 1),
+            (Timed, 20),
             (Timed, 200),
         ] {
             let mut pair = Pair::established();
