@@ -32,7 +32,7 @@ pub use types::{
 /// Pieces of the crate for its simulations and speed gates. No promise is made about them.
 #[doc(hidden)]
 pub mod __model {
-    pub use crate::model::{Flow, FlowConfig, FlowFigures};
+    pub use crate::model::{Flow, FlowConfig, FlowFigures, Sack, sack};
     pub use crate::receive::gates as receive;
 }
 

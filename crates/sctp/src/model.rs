@@ -8,7 +8,7 @@ use crate::send::{Reliability, ReliabilityKind, Sender, SenderConfig};
 use crate::serial::Tsn;
 use crate::time::Time;
 use crate::tuning::Congestion;
-use crate::wire::{Builder, Chunk, Packet};
+use crate::wire::{Builder, Chunk, Packet, SackView};
 
 /// Settings of a [`Flow`].
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct FlowConfig {
     pub congestion: Congestion,
     pub max_rate: Option<u64>,
     pub initial_rtt: Option<Duration>,
+    /// Neither congestion control nor pacing: for measuring what the rest costs.
+    pub unpaced: bool,
 }
 
 impl Default for FlowConfig {
@@ -34,6 +36,7 @@ impl Default for FlowConfig {
             congestion: Congestion::Rate,
             max_rate: None,
             initial_rtt: None,
+            unpaced: false,
         }
     }
 }
@@ -63,6 +66,22 @@ pub struct FlowFigures {
     pub bad_sacks: u64,
 }
 
+/// A SACK, read and ready to be taken in.
+#[derive(Debug)]
+pub struct Sack(SackView);
+
+/// A SACK of these parts; the blocks are distances from the cumulative TSN.
+pub fn sack(cumulative: u32, window: u32, blocks: &[(u16, u16)], duplicates: &[u32]) -> Sack {
+    let duplicates: Vec<Tsn> = duplicates.iter().copied().map(Tsn).collect();
+    let mut out = Builder::new(7, usize::from(u16::MAX));
+    out.push_sack(Tsn(cumulative), window, blocks.iter().copied(), &duplicates);
+    let packet = Packet::parse(out.finish()).expect("it was just built");
+    match packet.chunks().next() {
+        Some(Ok(Chunk::Sack(view))) => Sack(view),
+        other => panic!("not a SACK: {other:?}"),
+    }
+}
+
 /// A sender that is already connected.
 #[derive(Debug)]
 pub struct Flow {
@@ -83,6 +102,9 @@ impl Flow {
             initial_rtt: config.initial_rtt.map(|rtt| rtt.as_nanos() as u64),
         });
         sender.heard_peer();
+        if config.unpaced {
+            sender.unleash();
+        }
         Flow {
             sender,
             capacity: config.payload + 28,
@@ -132,6 +154,11 @@ impl Flow {
             }
         }
         good
+    }
+
+    /// Takes in a SACK; false if it contradicted what was sent.
+    pub fn sack(&mut self, now: u64, sack: &Sack) -> bool {
+        self.sender.on_sack(Time(now), &sack.0).is_ok()
     }
 
     pub fn on_timeout(&mut self, now: u64) {

@@ -1,6 +1,6 @@
 //! Recounts everything the sender keeps sums of. For tests and fuzz bodies: linear in what is outstanding.
 //! Not used while packets flow.
-use super::ring::{ABANDONED, ACKED, FLYING, LOST};
+use super::ring::{ABANDONED, ACKED, FLYING, LOST, PARKED};
 use super::{Sender, Time};
 
 impl Sender {
@@ -16,12 +16,15 @@ impl Sender {
             if entry.has(FLYING) && entry.has(LOST | ACKED | ABANDONED) {
                 return Some(format!("{tsn:?} is in flight and also {:#x}", entry.state));
             }
+            if entry.has(PARKED) && entry.has(LOST | FLYING | ACKED | ABANDONED) {
+                return Some(format!("{tsn:?} is parked and also {:#x}", entry.state));
+            }
             if entry.has(LOST) && entry.has(ACKED | ABANDONED) {
                 return Some(format!("{tsn:?} is lost and also {:#x}", entry.state));
             }
             if !entry.has(ACKED | ABANDONED) {
                 outstanding += u64::from(entry.len);
-                if !entry.has(FLYING | LOST) {
+                if !entry.has(FLYING | LOST | PARKED) {
                     return Some(format!("{tsn:?} is nowhere"));
                 }
                 if self.messages.get(entry.message).is_none() {

@@ -1,7 +1,7 @@
 //! Messages that are given up: those sent too often or too old, and telling the peer to skip them (RFC 3758).
 //! Not the choice of policy; messages of the channel protocol never come here.
 use super::messages::{Message, Policy};
-use super::ring::{ABANDONED, ACKED, Entry, FLYING, LOST};
+use super::ring::{ABANDONED, ACKED, Entry, FLYING, LOST, PARKED};
 use super::{Sender, Time};
 use crate::serial::{Ssn, Tsn};
 use crate::wire::Builder;
@@ -195,7 +195,7 @@ impl Sender {
             return;
         }
         let was = *entry;
-        entry.state = (was.state | ABANDONED) & !(FLYING | LOST);
+        entry.state = (was.state | ABANDONED) & !(FLYING | LOST | PARKED);
         if was.has(FLYING) {
             self.in_flight -= was.size();
         }

@@ -1,6 +1,6 @@
 //! Loss detection by time (RACK) with a probe for the tail (TLP) and the last resort, the retransmission timer.
 //! Not congestion control: it is told what is marked lost here.
-use super::ring::{ABANDONED, ACKED, DOUBTED, FLYING, LOST};
+use super::ring::{ABANDONED, ACKED, DOUBTED, FLYING, LOST, PARKED};
 use super::{Sender, Time};
 use crate::serial::Tsn;
 
@@ -11,8 +11,8 @@ const LONGEST_TIMEOUT: u64 = 2_000 * MS;
 const TIMEOUT_CHUNKS: u32 = 4;
 /// Doubted TSNs that are remembered to recognise their duplicates.
 const REMEMBERED: usize = 64;
-/// Loss episodes after which the patience gained from reordering is lost again.
-const PATIENT_EPISODES: u32 = 16;
+/// Time without proof of reordering after which one step of patience is given up.
+const PATIENT: u64 = 30_000 * MS;
 const MOST_PATIENCE: u64 = 4;
 
 /// State of loss detection and its timers; ns.
@@ -24,8 +24,10 @@ pub(super) struct Recovery {
     /// Chunks overtook each other on this path.
     pub(super) reordering: bool,
     patience: u64,
-    episodes: u32,
-    episode_end: Option<Tsn>,
+    /// When patience was last gained or given up.
+    patient_since: u64,
+    /// Lowest TSN that may be parked.
+    parked: Option<Tsn>,
     /// Chunks once marked lost and then acknowledged: a ring.
     doubted: [Option<Tsn>; REMEMBERED],
     doubted_at: usize,
@@ -50,8 +52,8 @@ impl Recovery {
             latest_rtt: 0,
             reordering: false,
             patience: 0,
-            episodes: 0,
-            episode_end: None,
+            patient_since: 0,
+            parked: None,
             doubted: [None; REMEMBERED],
             doubted_at: 0,
             judge_at: None,
@@ -86,20 +88,28 @@ impl Recovery {
         self.doubted_at = (self.doubted_at + 1) % REMEMBERED;
     }
 
-    /// A duplicate of a doubted TSN proves that it was sent again too early: more patience.
-    pub(super) fn take_duplicates(&mut self, duplicates: impl Iterator<Item = Tsn>) {
-        let mut proven = false;
+    /// A duplicate of a doubted TSN proves that it was sent again too early: more patience. Says how many were.
+    pub(super) fn take_duplicates(
+        &mut self,
+        now: u64,
+        duplicates: impl Iterator<Item = Tsn>,
+    ) -> u32 {
+        let mut proven = 0;
         for tsn in duplicates {
             if let Some(slot) = self.doubted.iter_mut().find(|slot| **slot == Some(tsn)) {
                 *slot = None;
-                proven = true;
+                proven += 1;
             }
         }
-        if proven {
+        if proven > 0 {
             self.reordering = true;
             self.patience = (self.patience + 1).min(MOST_PATIENCE);
-            self.episodes = 0;
+            self.patient_since = now;
+        } else if self.patience > 0 && now > self.patient_since.saturating_add(PATIENT) {
+            self.patience -= 1;
+            self.patient_since = now;
         }
+        proven
     }
 }
 
@@ -135,26 +145,22 @@ impl Sender {
         }
     }
 
-    /// The last resort. Only the oldest chunks are sent again: the answer to them shows by their time of sending what else is lost,
-    /// and after a mere delay nothing was sent for nothing.
+    /// The last resort: everything counts as lost, but only little is sent before the peer is heard again.
+    /// The estimates stay: a path that comes back is usually the one that was there before.
     fn time_out(&mut self, now: u64) {
         self.counters.rtos += 1;
         self.recovery.backoff = self.recovery.backoff.saturating_add(1);
         self.recovery.probe_at = None;
         self.recovery.probe = false;
-        let mut marked = 0;
         let mut tsn = self.ring.first();
-        while tsn != self.ring.next() && marked < TIMEOUT_CHUNKS {
-            let entry = self.ring.at(tsn);
-            if !entry.has(ACKED | ABANDONED) {
-                marked += 1;
-                if !entry.has(LOST) {
-                    self.mark_lost(tsn);
-                }
+        while tsn != self.ring.next() {
+            if !self.ring.at(tsn).has(ACKED | ABANDONED | LOST) {
+                self.mark_lost(tsn);
             }
             tsn = tsn.next();
         }
         self.log.trim();
+        self.recovery.parked = None;
         self.recovery.allowance = Some(TIMEOUT_CHUNKS);
         self.control.on_timeout();
         self.refresh();
@@ -211,29 +217,50 @@ impl Sender {
                 self.recovery.judge_at = Some(due);
                 break;
             }
-            self.mark_lost(sending.tsn);
-            lost += 1;
+            if self.reports.hides(sending.tsn) {
+                self.park(sending.tsn);
+            } else {
+                self.mark_lost(sending.tsn);
+                lost += 1;
+            }
         }
         self.log.trim();
-        if lost > 0 {
-            self.note_episode();
-        }
         lost
     }
 
-    fn note_episode(&mut self) {
-        let recovery = &mut self.recovery;
-        if recovery
-            .episode_end
-            .is_some_and(|end| !self.ring.first().after(end))
-        {
-            return;
+    /// Takes a chunk out of flight of which the peer cannot say whether it arrived.
+    fn park(&mut self, tsn: Tsn) {
+        let entry = self.ring.at_mut(tsn);
+        let (size, sending) = (entry.size(), entry.sending);
+        if entry.has(FLYING) {
+            self.in_flight -= size;
         }
-        recovery.episode_end = Some(self.ring.next().prev());
-        recovery.episodes += 1;
-        if recovery.episodes >= PATIENT_EPISODES {
-            (recovery.episodes, recovery.patience) = (0, 0);
+        entry.state = (entry.state | PARKED) & !FLYING;
+        self.log.finish(sending);
+        let lowest = self.recovery.parked.get_or_insert(tsn);
+        if lowest.after(tsn) {
+            *lowest = tsn;
         }
+    }
+
+    /// Parked chunks that a report now covers and does not name are lost. Each TSN is passed once per time it is parked.
+    pub(super) fn judge_parked(&mut self, covered: Tsn) -> u32 {
+        let Some(mut tsn) = self.recovery.parked else {
+            return 0;
+        };
+        if self.ring.first().after(tsn) {
+            tsn = self.ring.first();
+        }
+        let mut lost = 0;
+        while !tsn.after(covered) && self.ring.holds(tsn) {
+            if self.ring.at(tsn).has(PARKED) {
+                self.mark_lost(tsn);
+                lost += 1;
+            }
+            tsn = tsn.next();
+        }
+        self.recovery.parked = self.ring.holds(tsn).then_some(tsn);
+        lost
     }
 
     /// Takes a chunk out of flight and queues it to be sent again.
@@ -243,7 +270,7 @@ impl Sender {
         if entry.has(FLYING) {
             self.in_flight -= size;
         }
-        entry.state = (entry.state | LOST | DOUBTED) & !FLYING;
+        entry.state = (entry.state | LOST | DOUBTED) & !(FLYING | PARKED);
         self.lost.insert(tsn);
         self.log.finish(sending);
         self.counters.lost += 1;

@@ -12,6 +12,8 @@ pub(super) const FLYING: u8 = 4;
 pub(super) const ABANDONED: u8 = 8;
 /// Was in the loss queue at some time.
 pub(super) const DOUBTED: u8 = 16;
+/// Has left the network, and the peer's reports are too short to say whether it arrived.
+pub(super) const PARKED: u8 = 32;
 
 /// Entries the ring starts with.
 const SMALLEST: usize = 256;

@@ -1,7 +1,7 @@
 //! What a SACK says, taken in: chunks acknowledged, rate and round trip measured, losses found, timers set.
 //! Not its bytes; and reneging is ignored: what was acknowledged once stays so.
 use super::congestion::{Progress, Sample};
-use super::ring::{ABANDONED, ACKED, DOUBTED, FLYING, LOST};
+use super::ring::{ABANDONED, ACKED, DOUBTED, FLYING, LOST, PARKED};
 use super::{Sender, Time};
 use crate::serial::Tsn;
 use crate::wire::SackView;
@@ -32,11 +32,21 @@ pub(super) struct Reports {
     highest: Option<Tsn>,
 }
 
+impl Reports {
+    /// Whether the latest SACK could not have named this TSN.
+    #[inline]
+    pub(super) fn hides(&self, tsn: Tsn) -> bool {
+        self.hidden_above.is_some_and(|last| tsn.after(last))
+    }
+}
+
 /// Sums over one SACK.
 #[derive(Debug, Default)]
 struct News {
     bytes: u64,
     chunks: u32,
+    /// Chunks that had been marked lost for nothing.
+    spurious: u32,
     /// Number of the latest transmission acknowledged.
     latest: Option<u64>,
     reordered: bool,
@@ -89,7 +99,10 @@ impl Sender {
             self.peer_window = u64::from(peer_window);
             self.note_truncation(count, last);
         }
-        self.recovery.take_duplicates(duplicates.take(DUPLICATES));
+        news.spurious += self
+            .recovery
+            .take_duplicates(now, duplicates.take(DUPLICATES));
+        self.counters.spurious += u64::from(news.spurious);
         if news.chunks > 0 {
             self.delivered_at = now;
             self.recovery.backoff = 0;
@@ -99,7 +112,11 @@ impl Sender {
         }
         self.recovery.allowance = None;
         let (sample, rtt) = self.measure(now, &news);
-        let lost_chunks = self.detect_losses(now);
+        let mut lost_chunks = self.detect_losses(now);
+        if !stale {
+            let newest = self.ring.next().prev();
+            lost_chunks += self.judge_parked(self.reports.hidden_above.unwrap_or(newest));
+        }
         self.note_limits(now);
         let progress = self.progress(now, &news, before, sample, rtt, lost_chunks);
         self.control.on_progress(&progress, &mut self.rtt);
@@ -175,7 +192,7 @@ impl Sender {
             return;
         }
         let was = *entry;
-        entry.state = (was.state | ACKED) & !(FLYING | LOST);
+        entry.state = (was.state | ACKED) & !(FLYING | LOST | PARKED);
         if was.has(ABANDONED) {
             return;
         }
@@ -185,7 +202,7 @@ impl Sender {
         }
         if was.has(LOST) {
             self.lost.remove(tsn);
-            self.counters.spurious += 1;
+            news.spurious += 1;
         }
         if was.has(DOUBTED) {
             self.recovery.remember_doubted(tsn);
@@ -282,6 +299,7 @@ impl Sender {
             acked: news.bytes,
             acked_chunks: news.chunks,
             lost_chunks,
+            spurious_chunks: news.spurious,
             delivered: self.delivered,
             in_flight: self.in_flight,
             in_flight_before: before,

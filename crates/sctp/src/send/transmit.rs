@@ -1,7 +1,7 @@
 //! Filling packets: what was lost first, then new data, as far as window, pacing and the peer allow.
 //! Not the packet itself: headers and other chunks are the association's.
 use super::log::Sending;
-use super::ring::{ABANDONED, ACKED, Entry, FLYING, LOST};
+use super::ring::{ABANDONED, ACKED, Entry, FLYING, LOST, PARKED};
 use super::{Sender, Time, chunk_size};
 use crate::serial::Tsn;
 use crate::wire::{Builder, DataHeader};
@@ -258,7 +258,7 @@ impl Sender {
         if !entry.has(FLYING) {
             self.in_flight += size;
         }
-        entry.state = (entry.state | FLYING) & !LOST;
+        entry.state = (entry.state | FLYING) & !(LOST | PARKED);
         self.counters.chunks += 1;
         true
     }

@@ -2,7 +2,10 @@
 //! Every run is repeatable: a failure names its seed.
 #![allow(missing_docs)]
 
+mod fairness;
 mod goodput;
 mod net;
+mod outage;
 mod peer;
+mod peers;
 mod run;

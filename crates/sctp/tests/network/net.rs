@@ -1,7 +1,7 @@
 //! A path in virtual time: one bottleneck with a queue, then loss, then delay; acknowledgements go back over the same delay.
 //! Not the ends: nodes are anything that takes and gives packets.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Nanoseconds.
@@ -150,6 +150,34 @@ enum Happening {
     Wake { node: usize },
 }
 
+/// Something that will happen; the earliest is the greatest, because the heap gives the greatest first.
+#[derive(Debug)]
+struct Event {
+    at: u64,
+    number: u64,
+    what: Happening,
+}
+
+impl Ord for Event {
+    fn cmp(&self, other: &Event) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Event) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Event) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Event {}
+
 /// What the bottleneck saw of one flow.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Queueing {
@@ -176,8 +204,7 @@ pub struct Net<N> {
     there: Loser,
     back: Loser,
     free_at: u64,
-    events: BinaryHeap<Reverse<(u64, u64)>>,
-    pending: std::collections::HashMap<u64, Happening>,
+    events: BinaryHeap<Event>,
     number: u64,
     armed: Vec<Option<u64>>,
 }
@@ -193,7 +220,6 @@ impl<N: Node> Net<N> {
             back: loser(path.back_loss),
             free_at: 0,
             events: BinaryHeap::new(),
-            pending: std::collections::HashMap::new(),
             number: 0,
             armed: vec![None; nodes.len()],
             nodes,
@@ -207,17 +233,16 @@ impl<N: Node> Net<N> {
 
     /// Runs until `end`; `each` sees the net after every event. False when nothing happens any more.
     pub fn run(&mut self, end: u64, mut each: impl FnMut(&mut Net<N>, usize)) -> bool {
-        while let Some(Reverse((at, number))) = self.events.peek().copied() {
+        while let Some(at) = self.events.peek().map(|event| event.at) {
             if at > end {
                 self.now = end;
                 return true;
             }
-            self.events.pop();
-            self.now = at;
-            let Some(happening) = self.pending.remove(&number) else {
-                continue;
+            let Some(event) = self.events.pop() else {
+                break;
             };
-            let node = match happening {
+            self.now = at;
+            let node = match event.what {
                 Happening::Arrival { node, packet } => {
                     self.nodes[node].receive(at, packet);
                     node
@@ -289,19 +314,30 @@ impl<N: Node> Net<N> {
         } else {
             1
         };
-        for _ in 0..copies {
-            let jitter = (self.random.share() * self.path.jitter as f64) as u64;
-            let arrival = Happening::Arrival {
-                node: from ^ 1,
-                packet: packet.clone(),
-            };
-            self.schedule(leaves + self.path.delay + jitter, arrival);
+        let node = from ^ 1;
+        for _ in 1..copies {
+            let packet = packet.clone();
+            let at = self.arrival(leaves);
+            self.schedule(at, Happening::Arrival { node, packet });
         }
+        let at = self.arrival(leaves);
+        self.schedule(at, Happening::Arrival { node, packet });
+    }
+
+    fn arrival(&mut self, leaves: u64) -> u64 {
+        let jitter = match self.path.jitter {
+            0 => 0,
+            most => (self.random.share() * most as f64) as u64,
+        };
+        leaves + self.path.delay + jitter
     }
 
     fn schedule(&mut self, at: u64, happening: Happening) {
         self.number += 1;
-        self.events.push(Reverse((at, self.number)));
-        self.pending.insert(self.number, happening);
+        self.events.push(Event {
+            at,
+            number: self.number,
+            what: happening,
+        });
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Progress {
     pub(super) acked_chunks: u32,
     /// Chunks newly marked lost.
     pub(super) lost_chunks: u32,
+    /// Chunks that had been marked lost, before or now, and had arrived.
+    pub(super) spurious_chunks: u32,
     /// Bytes delivered since the start.
     pub(super) delivered: u64,
     /// Bytes in flight now.
@@ -58,6 +60,8 @@ pub(super) struct Progress {
 pub(super) enum Control {
     Rate(Box<Rate>),
     Reno(Reno),
+    /// None: for measuring what the rest costs.
+    Open,
 }
 
 impl Control {
@@ -73,6 +77,7 @@ impl Control {
         match self {
             Control::Rate(rate) => rate.on_progress(progress, rtt),
             Control::Reno(reno) => reno.on_progress(progress),
+            Control::Open => {}
         }
     }
 
@@ -95,6 +100,7 @@ impl Control {
         match self {
             Control::Rate(rate) => rate.window(rtt) as u64,
             Control::Reno(reno) => reno.window() as u64,
+            Control::Open => u64::MAX,
         }
     }
 
@@ -103,6 +109,7 @@ impl Control {
         match self {
             Control::Rate(rate) => Some(rate.pacing(rtt)),
             Control::Reno(reno) => reno.pacing(),
+            Control::Open => None,
         }
     }
 
@@ -111,6 +118,7 @@ impl Control {
         match self {
             Control::Rate(rate) => rate.estimate(),
             Control::Reno(reno) => reno.window() * 1e9 / rtt.smoothed.max(1_000_000) as f64,
+            Control::Open => 0.0,
         }
     }
 
@@ -119,6 +127,7 @@ impl Control {
         match self {
             Control::Rate(rate) => rate.mode(),
             Control::Reno(reno) => reno.mode(),
+            Control::Open => "open",
         }
     }
 }

@@ -15,7 +15,7 @@ const CYCLE: [f64; 8] = [1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
 /// The phase that cruising starts with.
 const CRUISE: usize = 2;
 /// In flight while probing, in units of rate times smallest round trip.
-const WINDOW_GAIN: f64 = 1.5;
+const WINDOW_GAIN: f64 = 1.65;
 /// Silence after which the rate is taken up again without a burst.
 const IDLE: u64 = 1_000_000_000;
 /// How long the window is small when the smallest round trip is measured anew.
@@ -228,7 +228,8 @@ impl Rate {
                 self.hold_until = now + HOLD;
             }
             Verdict::Quiet(rounds) if rounds >= 2 => {
-                self.bound = self.bound.min(2.0 * product) + (0.02 * product).max(self.packet);
+                self.bound =
+                    self.bound.min(2.0 * product) + (0.02 * product).max(2.0 * self.packet);
             }
             Verdict::Unknown | Verdict::Quiet(_) => {}
         }

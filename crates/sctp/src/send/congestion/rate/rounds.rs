@@ -62,6 +62,9 @@ impl Round {
     pub(super) fn add(&mut self, progress: &Progress) {
         let sums = &mut self.sums;
         sums.lost += u64::from(progress.lost_chunks);
+        sums.lost = sums
+            .lost
+            .saturating_sub(u64::from(progress.spurious_chunks));
         sums.acked += u64::from(progress.acked_chunks);
         sums.peak = sums.peak.max(progress.in_flight + progress.acked);
         sums.min_rtt = sums.min_rtt.min(progress.rtt.unwrap_or(u64::MAX));
