@@ -1,7 +1,12 @@
 //! What a stream is asked to deliver: the fields of the original SDK's `StreamConfig`.
 //! Not here: limits and deadlines of this process, which are [`ClientOptions`](crate::ClientOptions).
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
+
+/// How long a result is of use in most realtime programs; for [`StreamConfig::fresh_results`].
+pub const FRESH_RESULTS: Duration = Duration::from_millis(200);
 
 /// Options of one stream, named as on the wire and in the original SDK.
 ///
@@ -39,6 +44,12 @@ pub struct StreamConfig {
     /// Output whose value goes along with each frame as [`FrameEvent::data`](crate::FrameEvent::data), with any workflow.
     /// Ask for it in `data_output` too. Default: none, and `predictions` with [`Workflow::Model`](crate::Workflow::Model).
     pub predictions_output: Option<String>,
+    /// Realtime only, and only with a worker of framewire: results travel beside the ordered channel, so that one lost packet
+    /// does not hold up the newer ones. A result that could not be delivered within this time after the worker made it is lost
+    /// ([`FRESH_RESULTS`] is a good value), and one that comes after a newer one is dropped; both are counted
+    /// ([`SessionStats::fresh_results`](crate::SessionStats)). Results that report errors are never lost. 1 ms to 65 s.
+    /// Default: off, every result comes, in order.
+    pub fresh_results: Option<Duration>,
     /// Fields that replace those of the request, or are added to it, after everything else. What follows from them, such as
     /// `webrtc_realtime_processing` for acknowledgements, follows from the value that is sent.
     pub request_overrides: Map<String, Value>,
@@ -60,6 +71,7 @@ impl std::fmt::Debug for StreamConfig {
             .field("processing_timeout", &self.processing_timeout)
             .field("image_input", &self.image_input)
             .field("predictions_output", &self.predictions_output)
+            .field("fresh_results", &self.fresh_results)
             .field("request_overrides", &names(&self.request_overrides))
             .finish()
     }
@@ -79,6 +91,7 @@ impl Default for StreamConfig {
             processing_timeout: None,
             image_input: "image".to_owned(),
             predictions_output: None,
+            fresh_results: None,
             request_overrides: Map::new(),
         }
     }
@@ -147,6 +160,12 @@ impl StreamConfig {
     /// Sets the output that goes along with each frame.
     pub fn predictions_output(mut self, name: impl Into<String>) -> Self {
         self.predictions_output = Some(name.into());
+        self
+    }
+
+    /// Lets results be lost rather than late; see [`fresh_results`](Self::fresh_results).
+    pub fn fresh_results(mut self, lifetime: Duration) -> Self {
+        self.fresh_results = Some(lifetime);
         self
     }
 

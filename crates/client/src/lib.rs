@@ -64,7 +64,7 @@ mod stats;
 mod workflow;
 
 pub use client::{ApiKeyTransport, Client};
-pub use config::StreamConfig;
+pub use config::{FRESH_RESULTS, StreamConfig};
 pub use error::{
     ConfigError, ErrorKind, HttpFailure, SessionError, SourceError, Step, UrlPolicyError, WaitError,
 };
@@ -88,8 +88,8 @@ pub use source::{
     RtspSource, SendFrameError, Source, UrlPolicy, VideoFileSource, WebcamSource,
 };
 pub use stats::{
-    DropReason, FrameCounts, LatencySummary, OutgoingStats, PairingCounts, SessionStats, Stage,
-    UploadStats,
+    DropReason, FrameCounts, FreshCounts, LatencySummary, OutgoingStats, PairingCounts,
+    SessionStats, Stage, UploadStats,
 };
 pub use workflow::{Workflow, model_workflow};
 

@@ -5,17 +5,19 @@ mod body;
 mod fields;
 mod selection;
 
+use std::time::Duration;
+
 use framewire_protocol::TaskType;
+use framewire_protocol::signalling::Agreement;
 use serde_json::{Map, Value};
 
 use crate::config::StreamConfig;
 use crate::error::ConfigError;
 use crate::ice::IceConfig;
-use crate::request::fields::{fields, named};
+use crate::request::fields::{fields, named, offered_agreement};
 use crate::source::{Media, Source};
 use crate::workflow::{MODEL_IMAGE_OUTPUT, MODEL_PREDICTIONS_OUTPUT, Workflow, selection};
 
-pub(crate) use crate::request::fields::offered_agreement;
 pub(crate) use crate::request::selection::{Rules, Selection};
 
 /// Everything about a session that is known before it connects.
@@ -31,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) realtime: bool,
     /// How pictures travel.
     pub(crate) media: Media,
+    /// Results may be lost rather than late: after this time.
+    pub(crate) fresh_results: Option<Duration>,
     /// A file goes up before results can come.
     pub(crate) uploads: bool,
     pub(crate) ice: Option<IceConfig>,
@@ -96,6 +100,10 @@ impl Plan {
             .map(IceConfig::from_user)
             .transpose()?
             .flatten();
+        let realtime = overrides
+            .get("webrtc_realtime_processing")
+            .and_then(Value::as_bool)
+            .unwrap_or_else(|| source.realtime(config.realtime_processing));
         Ok(Plan {
             selection: rules.select(&pictures, &data),
             rules,
@@ -103,17 +111,40 @@ impl Plan {
                 .predictions_output
                 .clone()
                 .or_else(|| model.then(|| MODEL_PREDICTIONS_OUTPUT.to_owned())),
-            realtime: overrides
-                .get("webrtc_realtime_processing")
-                .and_then(Value::as_bool)
-                .unwrap_or_else(|| source.realtime(config.realtime_processing)),
+            realtime,
             media,
+            fresh_results: fresh_results(config.fresh_results, realtime)?,
             uploads: source.uploads(),
             ice,
             fields: fields(definition, config),
             source_fields: source.request_fields(),
             overrides,
         })
+    }
+}
+
+/// The lifetime of results if it can be used: by a session that may lose some, in the milliseconds of the wire.
+fn fresh_results(
+    lifetime: Option<Duration>,
+    realtime: bool,
+) -> Result<Option<Duration>, ConfigError> {
+    let reason = match lifetime {
+        Some(_) if !realtime => "it is for realtime processing; batch processing loses no result",
+        Some(lifetime) if !(1..=65_000).contains(&lifetime.as_millis()) => {
+            "expected a time between 1 ms and 65 s"
+        }
+        usable => return Ok(usable),
+    };
+    Err(ConfigError::Option {
+        option: "fresh_results",
+        reason: reason.into(),
+    })
+}
+
+impl Plan {
+    /// What this side offers beyond the original's protocol.
+    pub(crate) fn agreement(&self) -> Agreement {
+        offered_agreement(self.fresh_results.is_some())
     }
 }
 

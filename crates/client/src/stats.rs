@@ -26,6 +26,8 @@ pub enum DropReason {
     Closed,
     /// Announced, and the session was closed before it arrived.
     NotReceived,
+    /// Its result came after a newer one ([`StreamConfig::fresh_results`](crate::StreamConfig)).
+    Overtaken,
 }
 
 impl DropReason {
@@ -40,6 +42,7 @@ impl DropReason {
             DropReason::Paused => "paused",
             DropReason::Closed => "closed",
             DropReason::NotReceived => "not_received",
+            DropReason::Overtaken => "overtaken",
         }
     }
 
@@ -188,6 +191,16 @@ pub struct PairingCounts {
     pub unpaired: u64,
 }
 
+/// Results that were lost or dropped because their session wants them fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FreshCounts {
+    /// Came after a newer result and were dropped.
+    pub overtaken: u64,
+    /// Arrived in part only. Of others nothing arrives at all; those show in the numbers of the frames.
+    pub incomplete: u64,
+}
+
 /// What this side captured and sent on a video track. `captured == sent + sum(dropped)` once the session is over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -250,6 +263,8 @@ pub struct SessionStats {
     pub ice_restarts: u64,
     /// Frames that came again on a new connection and were skipped: their first coming was delivered or counted as dropped.
     pub repeated: u64,
+    /// Results lost or dropped for newer ones ([`StreamConfig::fresh_results`](crate::StreamConfig)).
+    pub fresh_results: FreshCounts,
 }
 
 /// Counts durations in logarithmic classes (64 for each doubling: at most 1.6 % off) in fixed memory.

@@ -31,6 +31,8 @@ pub enum DropReason {
     BadPictures,
     /// Arrived after the session's end.
     AfterEnd,
+    /// Arrived after a newer result, on a channel without order.
+    Overtaken,
 }
 
 impl DropReason {
@@ -46,6 +48,7 @@ impl DropReason {
             DropReason::NotAnObject => "not_an_object",
             DropReason::BadPictures => "bad_pictures",
             DropReason::AfterEnd => "after_end",
+            DropReason::Overtaken => "overtaken",
         }
     }
 }

@@ -207,6 +207,7 @@ impl Settings {
             .with_upload_limits(UploadLimits::new(config.max_upload_bytes))
             .with_agreement(self.agreement.is_some())
             .with_verified_uploads(self.agreed(Feature::Upload))
+            .with_fresh_results(self.agreed(Feature::Freshness))
             .with_limits(times);
         Job::new(now, job)
     }
@@ -263,6 +264,7 @@ fn own_agreement() -> Agreement {
         Feature::Ledger,
         Feature::RawImage,
         Feature::Upload,
+        Feature::Freshness,
         Feature::IceRestart,
     ])
 }

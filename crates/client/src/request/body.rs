@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::client::ApiKeyTransport;
 use crate::ice::IceConfig;
-use crate::request::{Plan, Selection, offered_agreement};
+use crate::request::{Plan, Selection};
 
 impl Plan {
     /// The body, with key order of the original. `found_fps`: what the source itself says about its rate.
@@ -51,7 +51,7 @@ impl Plan {
         body.extend(self.source_fields.clone());
         body.extend(self.overrides.clone());
         // Originals ignore the key.
-        body.insert("framewire".into(), offered_agreement().to_value());
+        body.insert("framewire".into(), self.agreement().to_value());
         Value::Object(body)
     }
 }

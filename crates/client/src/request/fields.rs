@@ -6,14 +6,16 @@ use serde_json::{Map, Value};
 
 use crate::config::StreamConfig;
 
-/// What this side offers beyond the original's protocol.
-pub(crate) fn offered_agreement() -> Agreement {
-    Agreement::new([
+/// What this side offers beyond the original's protocol. `fresh_results`: results may be lost rather than late.
+pub(crate) fn offered_agreement(fresh_results: bool) -> Agreement {
+    let always = [
         Feature::Ledger,
         Feature::RawImage,
         Feature::Upload,
         Feature::IceRestart,
-    ])
+    ];
+    let fresh = fresh_results.then_some(Feature::Freshness);
+    Agreement::new(always.into_iter().chain(fresh))
 }
 
 /// What the configuration adds to the request, beside the pictures and data asked for.

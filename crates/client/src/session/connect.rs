@@ -2,7 +2,7 @@
 //! answer. Not here: what happens on the connection afterwards (`driver`).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use framewire_protocol::session::Input;
 use framewire_protocol::signalling::{Agreement, Feature};
@@ -12,7 +12,6 @@ use crate::client::ApiKeyTransport;
 use crate::error::{SessionError, Step};
 use crate::http::{ApiUrl, Signalling};
 use crate::platform;
-use crate::request::offered_agreement;
 use crate::session::background::Work;
 use crate::session::file_hash::UploadIdentity;
 use crate::session::file_job::FileJob;
@@ -29,6 +28,9 @@ use crate::source::{PreparedFile, Source, VideoFileSource, fetch};
 pub(crate) const RESULTS: &str = "inference";
 /// Label of the channel that carries the file.
 pub(crate) const UPLOAD: &str = "video_upload";
+
+/// How much longer than its lifetime a result may take: what the completion message may gain on it on the way.
+const STRAGGLE: Duration = Duration::from_millis(100);
 
 /// What a start needs besides the shared state. Used up by it.
 pub(crate) struct Launch {
@@ -163,13 +165,22 @@ fn link(
             "the worker sends no video although pictures were asked for; only data will come"
         );
     }
-    let both = agreement.map(|theirs| offered_agreement().intersect(theirs));
+    let both = agreement.map(|theirs| shared.plan.agreement().intersect(theirs));
     let lost_after = shared.options.lost_after(both.is_some());
     peer.set_lost_after(lost_after);
     shared.control(|machine| machine.set_lost_after(lost_after));
+    let fresh = shared.plan.fresh_results;
+    let fresh = fresh.filter(|_| {
+        both.as_ref()
+            .is_some_and(|both| both.has(Feature::Freshness))
+    });
+    if let Some(lifetime) = fresh {
+        shared.control(|machine| machine.set_fresh_results(lifetime + STRAGGLE));
+    }
     shared.live.set_link(Link {
         track,
         ours: both.is_some(),
+        fresh,
         upload: both.as_ref().is_some_and(|both| both.has(Feature::Upload)),
         ledger: both.is_some_and(|both| both.has(Feature::Ledger)),
     });

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use framewire_protocol::job::FRESH_LABEL;
 use framewire_protocol::session::{Input, Output, PeerEnd};
-use framewire_transport::{ChannelId, CloseReason, DataChannel, Peer, PeerEvent};
+use framewire_transport::{ChannelId, ChannelOptions, CloseReason, DataChannel, Peer, PeerEvent};
 
 use crate::error::{SessionError, Step};
 use crate::http::Signalling;
@@ -38,6 +39,8 @@ pub(super) struct Driver<'a> {
     upload: Option<Upload>,
     intake: Intake<'a>,
     results: Option<ChannelId>,
+    /// Results without order, if both ends agreed on them.
+    fresh: Option<ChannelId>,
     upload_channel: Option<DataChannel>,
     /// Where the upload thread hears what the worker says about the upload; gone when nothing more will be said.
     hearing: Option<Hearing>,
@@ -72,6 +75,7 @@ impl<'a> Driver<'a> {
             upload: connected.upload,
             intake: Intake::new(shared),
             results: None,
+            fresh: None,
             upload_channel: None,
             hearing: None,
             upload_lost: None,
@@ -237,6 +241,9 @@ impl<'a> Driver<'a> {
                 data,
                 text,
             } if self.results == Some(channel) => self.on_message(data, text),
+            PeerEvent::Message { channel, data, .. } if self.fresh == Some(channel) => {
+                self.intake.fresh(data);
+            }
             PeerEvent::Stalled => {
                 self.shared
                     .silent_since(Instant::now().checked_sub(STALL_SILENCE));
@@ -313,6 +320,7 @@ impl<'a> Driver<'a> {
         match channel.label() {
             RESULTS if self.results.is_none() => {
                 self.results = Some(channel.id());
+                self.open_fresh();
                 self.shared.set_results_channel(channel);
                 self.shared.leg_up(Instant::now());
                 self.shared.input(Input::ResultsOpen);
@@ -327,7 +335,28 @@ impl<'a> Driver<'a> {
                 self.upload_channel = Some(channel);
                 self.shared.input(Input::UploadOpen);
             }
+            FRESH_LABEL if self.fresh == Some(channel.id()) => {}
             label => tracing::debug!("ignoring data channel {label:?}"),
+        }
+    }
+
+    /// Asks for the channel that results may be lost on. Without it they come on the ordered one.
+    fn open_fresh(&mut self) {
+        let link = self.shared.live.link();
+        let lifetime = link.and_then(|link| link.fresh);
+        let (Some(lifetime), Some(peer)) = (lifetime, &self.peer) else {
+            return;
+        };
+        let options = ChannelOptions::default()
+            .with_ordered(false)
+            .with_max_lifetime(lifetime);
+        match peer.open_channel(FRESH_LABEL, options) {
+            // Results may come before the news that it is open.
+            Ok(channel) => {
+                self.fresh = Some(channel.id());
+                self.intake.expect_disorder();
+            }
+            Err(error) => tracing::warn!("results come in order only: {error}"),
         }
     }
 

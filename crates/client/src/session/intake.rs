@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use framewire_protocol::FrameId;
 use framewire_protocol::incoming::{Body, DropReason, Incoming};
 use framewire_protocol::message::Metadata;
 use framewire_protocol::session::{Dispatch, FrameDrop};
@@ -19,6 +20,10 @@ use crate::stats;
 pub(crate) struct Intake<'a> {
     shared: &'a Arc<Shared>,
     incoming: Incoming,
+    /// The same for results without order.
+    fresh: Incoming,
+    /// The newest frame of which a result came, once results may overtake each other.
+    newest: Option<FrameId>,
     /// The one job that found no room.
     pending: Option<(Job, usize)>,
 }
@@ -28,6 +33,8 @@ impl<'a> Intake<'a> {
         Intake {
             shared,
             incoming: Incoming::new(),
+            fresh: Incoming::new(),
+            newest: None,
             pending: None,
         }
     }
@@ -49,11 +56,34 @@ impl<'a> Intake<'a> {
         if evicted > 0 {
             self.unusable(DropReason::Evicted, evicted);
         }
+        self.judge(body, now);
+    }
+
+    fn judge(&mut self, body: Result<Option<Body>, DropReason>, now: Instant) {
         match body {
             Ok(None) => {}
             Ok(Some(body)) => self.body(&body, now),
             Err(reason) => self.unusable(reason, 1),
         }
+    }
+
+    /// From now on results may overtake each other.
+    pub(crate) fn expect_disorder(&mut self) {
+        self.newest.get_or_insert(FrameId(0));
+    }
+
+    /// Takes one message of the channel without order; costs as much. What stays incomplete there was lost, which is no fault
+    /// of the worker's.
+    pub(crate) fn fresh(&mut self, data: Bytes) {
+        let now = Instant::now();
+        let body = self.fresh.binary(data);
+        let lost = self.fresh.take_evicted();
+        if lost > 0 {
+            self.shared
+                .control(|machine| machine.message_dropped(DropReason::Evicted, lost));
+            self.shared.ledger(|ledger| ledger.fresh.incomplete += lost);
+        }
+        self.judge(body, now);
     }
 
     /// Tries again to place the waiting job.
@@ -92,7 +122,9 @@ impl<'a> Intake<'a> {
                 // A picture on the track is judged when it comes.
                 shared.live_result(&mut job.result, on_track);
                 let id = job.result.metadata.as_ref().map(|data| data.frame_id);
-                if shared.admit_result(id) {
+                if self.is_late(message.frame_id(), &job) {
+                    self.late(job);
+                } else if shared.admit_result(id) {
                     if !job.result.frame_on_track {
                         shared.ledger(|ledger| ledger.received());
                     }
@@ -139,6 +171,34 @@ impl<'a> Intake<'a> {
             }
             None => false,
         }
+    }
+
+    /// Whether a newer result came before this one. Errors are told however late they are.
+    fn is_late(&mut self, frame: Option<FrameId>, job: &Job) -> bool {
+        let (Some(newest), Some(frame)) = (&mut self.newest, frame) else {
+            return false;
+        };
+        let late = frame < *newest;
+        *newest = frame.max(*newest);
+        late && job.result.errors.is_empty()
+    }
+
+    /// A newer result was there before it.
+    fn late(&self, job: Job) {
+        let (shared, reason) = (self.shared, stats::DropReason::Overtaken);
+        shared.ledger(|ledger| {
+            ledger.fresh.overtaken += 1;
+            if !job.result.frame_on_track {
+                ledger.received();
+            }
+        });
+        match job.picture {
+            Some((frame, _)) => shared.drop_frame(frame, FrameDrop::Late, reason),
+            None if job.result.frame_on_track => {}
+            None => shared.ledger(|ledger| ledger.dropped(reason, 1)),
+        }
+        let ticket = job.result.ticket;
+        shared.control(|machine| machine.result_dropped(ticket, DropReason::Overtaken));
     }
 
     fn overtaken(&self, job: Job, why: FrameDrop, reason: stats::DropReason) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::session::stages::Stages;
-use crate::stats::{DropReason, FrameCounts, Histogram, SessionStats};
+use crate::stats::{DropReason, FrameCounts, FreshCounts, Histogram, SessionStats};
 
 /// How the books are closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(crate) struct Ledger {
     repeated: u64,
     latency: Histogram,
     pub(crate) stages: Stages,
+    pub(crate) fresh: FreshCounts,
     closed: bool,
 }
 
@@ -166,6 +167,7 @@ impl Ledger {
             first_frame: self.first_frame,
             latency: self.latency.summary(),
             stages: self.stages.summary(),
+            fresh_results: self.fresh,
             ..SessionStats::default()
         }
     }

@@ -13,7 +13,6 @@ use framewire_transport::{IceHandle, IceRestart, Peer, RestartError};
 use tokio::sync::watch;
 
 use crate::http::{NoPath, Signalling};
-use crate::request::offered_agreement;
 use crate::session::connect::{aside, chain};
 use crate::session::shared::Shared;
 use crate::session::thread::sleep_until;
@@ -54,7 +53,7 @@ impl Restarts {
         theirs: Option<&Agreement>,
         key: Option<SessionKey>,
     ) -> Option<Restarts> {
-        let both = offered_agreement().intersect(theirs?);
+        let both = shared.plan.agreement().intersect(theirs?);
         let wanted = shared.options.recovery.ice_restart && both.has(Feature::IceRestart);
         let way = Way {
             shared: shared.clone(),

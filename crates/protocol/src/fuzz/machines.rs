@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::messages;
-use crate::job::{Gate, Job, JobConfig, JobInput, JobOutput, JobPhase, JobSource};
+use crate::job::{FRESH_LABEL, Gate, Job, JobConfig, JobInput, JobOutput, JobPhase, JobSource};
 use crate::message::{ControlMessage, ResultMessage};
 use crate::pairing::Match;
 use crate::session::{Dispatch, FrameDrop, Input, Output, PeerEnd, Session, SessionConfig};
@@ -31,6 +31,7 @@ pub fn session(data: &[u8]) {
                 session.reconnect();
                 (ends, releases, last_ack) = (0, 0, 0);
             }
+            3 if byte & 15 == 9 => session.set_fresh_results(Duration::from_secs(2)),
             0 => session.handle(now, Input::Start),
             1 => session.handle(now, Input::OfferReady),
             2 => session.handle(now, Input::AnswerApplied),
@@ -148,15 +149,17 @@ fn result_text(frame: u64, image: bool) -> String {
 /// deadline before it has a source.
 pub fn job(data: &[u8]) {
     for source in [JobSource::Upload, JobSource::Ready, JobSource::Track] {
-        job_with(source, false, data);
-        job_with(source, true, data);
+        for (verified_uploads, batch) in [(false, true), (true, true), (true, false)] {
+            job_with(source, verified_uploads, batch, data);
+        }
     }
 }
 
-fn job_with(source: JobSource, verified_uploads: bool, data: &[u8]) {
+fn job_with(source: JobSource, verified_uploads: bool, batch: bool, data: &[u8]) {
     let mut now = Instant::now();
     let config = JobConfig::new(source)
-        .with_batch(true)
+        .with_batch(batch)
+        .with_fresh_results(true)
         .with_verified_uploads(verified_uploads)
         .with_processing_timeout(Some(100));
     let mut job = Job::new(now, config);
@@ -186,7 +189,7 @@ fn job_with(source: JobSource, verified_uploads: bool, data: &[u8]) {
                 now,
                 JobInput::ChannelOpen {
                     channel,
-                    label: "other".to_owned(),
+                    label: if kind & 8 == 0 { "other" } else { FRESH_LABEL }.to_owned(),
                 },
             ),
             3 => job.handle(now, JobInput::ChannelClosed { channel }),
@@ -257,6 +260,8 @@ fn job_with(source: JobSource, verified_uploads: bool, data: &[u8]) {
             }
         }
         assert!(completions <= 1);
+        let fresh = job.fresh_channel();
+        assert!(fresh.is_none() || !batch && fresh != job.results_channel());
         assert!(
             (ends == 1) == job.poll_timeout().is_none(),
             "a live job always has a deadline"

@@ -79,6 +79,8 @@ pub struct JobConfig {
     pub agreement: bool,
     /// Both ends agreed on uploads that are announced, resumed and verified. One that is not announced is taken as ever.
     pub verified_uploads: bool,
+    /// Both ends agreed on a channel for results that may be lost. Without effect in batch processing.
+    pub fresh_results: bool,
     /// Time limits.
     pub limits: JobLimits,
 }
@@ -95,6 +97,7 @@ impl JobConfig {
             upload: UploadLimits::default(),
             agreement: false,
             verified_uploads: false,
+            fresh_results: false,
             limits: JobLimits::default(),
         }
     }
@@ -139,6 +142,13 @@ impl JobConfig {
     #[must_use]
     pub fn with_verified_uploads(mut self, agreed: bool) -> Self {
         self.verified_uploads = agreed;
+        self
+    }
+
+    /// Sets whether both ends agreed on a channel for results that may be lost.
+    #[must_use]
+    pub fn with_fresh_results(mut self, agreed: bool) -> Self {
+        self.fresh_results = agreed;
         self
     }
 

@@ -51,7 +51,8 @@ impl Job {
             deadline: now.checked_add(limits.connect),
             processing_deadline: processing.and_then(|limit| now.checked_add(limit)),
             vanished_at: None,
-            channels: Channels::default(),
+            // In batch processing no result may be lost.
+            channels: Channels::new(config.fresh_results && !config.batch),
             upload: UploadReceiver::new(config.upload),
             announced: None,
             track: false,
@@ -85,7 +86,7 @@ impl Job {
                 Role::Results if self.upload_message(now, &data) => {}
                 Role::Results => self.control(&data),
                 Role::Upload => self.upload(now, channel, data),
-                Role::Ignored => {}
+                Role::Fresh | Role::Ignored => {}
             },
             JobInput::UploadOpened { have } => self.upload_opened(now, have),
             JobInput::UploadHashing => self.upload_hashing(now),
@@ -152,6 +153,11 @@ impl Job {
         self.channels.results()
     }
 
+    /// The channel for results that may be lost and need no order, while there is one. A result with errors is none of those.
+    pub fn fresh_channel(&self) -> Option<u64> {
+        self.channels.fresh()
+    }
+
     /// The channel a file comes on.
     pub fn upload_channel(&self) -> Option<u64> {
         self.channels.upload()
@@ -192,7 +198,7 @@ impl Job {
     fn channel_open(&mut self, now: Instant, channel: u64, label: String) {
         match self.channels.open(channel, &label) {
             Role::Results if self.phase == JobPhase::Offered => self.connected(now),
-            Role::Results | Role::Upload => {}
+            Role::Results | Role::Upload | Role::Fresh => {}
             Role::Ignored => self.warn(JobWarning::IgnoredChannel(label)),
         }
     }

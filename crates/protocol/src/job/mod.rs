@@ -69,7 +69,7 @@ mod outcome;
 mod processing;
 mod upload;
 
-pub use channels::{RESULTS_LABEL, Role, UPLOAD_LABEL};
+pub use channels::{FRESH_LABEL, RESULTS_LABEL, Role, UPLOAD_LABEL};
 pub use config::{JobConfig, JobLimits, JobSource};
 pub use events::{JobInput, JobOutput, JobPhase, OutputModes};
 pub use machine::Job;

@@ -15,6 +15,12 @@ impl Session {
         self.acknowledge(ticket.0);
     }
 
+    /// That message reaches no handlers.
+    pub fn result_dropped(&mut self, ticket: HandlersTicket, reason: DropReason) {
+        self.counters.results.drop_begun(reason);
+        self.acknowledge(ticket.0);
+    }
+
     /// A frame of the video track goes to the consumer, with the ticket of the result it was paired with. `matched` is only
     /// counted. In batch processing the result is acknowledged once its frame is consumed or dropped, so that the worker is
     /// never ahead of the consumer; a frame that does not come within half a second of its result is not waited for.

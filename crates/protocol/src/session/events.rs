@@ -110,7 +110,7 @@ pub struct FrameTicket(pub(super) Option<u64>);
 #[derive(Debug)]
 #[must_use]
 pub enum Dispatch {
-    /// The completion message: the stream has ended. No handlers.
+    /// The completion message: the stream has ended, or ends once the results that it overtook are there. No handlers.
     End,
     /// Came after the end; counted, nothing to do.
     Ignored,

@@ -11,6 +11,7 @@ use crate::message::{Metadata, ResultMessage};
 use crate::session::drain::Drain;
 use crate::session::pause::Pause;
 use crate::session::stall::{Stall, Verdict};
+use crate::session::stragglers::Stragglers;
 use crate::session::track::TrackWaits;
 use crate::session::{
     Counters, Delivery, Dispatch, End, HandlersTicket, Input, Output, PeerEnd, SessionConfig,
@@ -29,6 +30,7 @@ pub struct Session {
     pub(super) drain: Option<Drain>,
     pub(super) pause: Pause,
     pub(super) track: TrackWaits,
+    pub(super) stragglers: Option<Stragglers>,
     pub(super) end: Option<End>,
     released: bool,
     pub(super) out: VecDeque<Output>,
@@ -53,6 +55,7 @@ impl Session {
             drain: None,
             pause: Pause::default(),
             track: TrackWaits::default(),
+            stragglers: None,
             end: None,
             released: false,
             out: VecDeque::new(),
@@ -147,11 +150,15 @@ impl Session {
             return Dispatch::Ignored;
         }
         if message.processing_complete {
-            let reason = message.termination_reason.as_deref().map(str::to_owned);
-            self.finish(End::Completed {
-                reason,
+            let end = End::Completed {
+                reason: message.termination_reason.as_deref().map(str::to_owned),
                 errors: message.errors.clone(),
-            });
+            };
+            let end = match (&mut self.stragglers, message.frame_id()) {
+                (Some(stragglers), Some(last)) => stragglers.completed(now, last, end),
+                _ => Some(end),
+            };
+            end.into_iter().for_each(|end| self.finish(end));
             return Dispatch::End;
         }
         self.arrived(now);
@@ -172,6 +179,11 @@ impl Session {
         if !self.config.realtime {
             let waits = 1 + u32::from(frame.is_some()) + u32::from(on_track);
             self.acks.open(self.tickets, message.frame_id(), waits);
+        }
+        if let (Some(stragglers), Some(frame)) = (&mut self.stragglers, message.frame_id())
+            && let Some(end) = stragglers.arrived(frame)
+        {
+            self.finish(end);
         }
         Dispatch::Deliver(Delivery {
             ticket: HandlersTicket(self.tickets),
@@ -199,6 +211,7 @@ impl Session {
                 .as_ref()
                 .and_then(|drain| drain.deadline(self.pause.on)),
             self.track.deadline(),
+            self.stragglers.as_ref().and_then(Stragglers::deadline),
         ];
         at.into_iter().flatten().min()
     }
@@ -322,6 +335,12 @@ impl Session {
         if let Some(end) = drain.and_then(|drain| drain.over(now, step, paused)) {
             self.finish(end);
         }
+        if let Some(stragglers) = &mut self.stragglers
+            && stragglers.deadline().is_some_and(|at| at <= now)
+            && let Some(end) = stragglers.give_up()
+        {
+            self.finish(end);
+        }
         while let Some(ticket) = self.track.expired(now) {
             self.counters.missing_frames += 1;
             self.acknowledge(ticket);
@@ -345,6 +364,9 @@ impl Session {
         if self.end.is_some() {
             return;
         }
+        // The worker had completed; that something else happened before the last result came changes nothing.
+        let completed = self.stragglers.take().and_then(|mut all| all.give_up());
+        let end = completed.filter(|_| end != End::Closed).unwrap_or(end);
         let release = !matches!(end, End::Completed { .. });
         self.end = Some(end);
         self.deadline = None;

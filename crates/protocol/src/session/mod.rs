@@ -78,6 +78,7 @@ mod events;
 mod machine;
 mod pause;
 mod stall;
+mod stragglers;
 mod track;
 
 pub use config::{DrainLimits, SessionConfig, SessionSource, StepLimits};

@@ -35,6 +35,8 @@ pub(crate) struct Turn {
     pub(crate) data_output: DataOutput,
     /// `None`: no result channel is open.
     pub(crate) channel: Option<DataChannel>,
+    /// For results that may be lost rather than late, with a client that wants it so.
+    pub(crate) fresh: Option<DataChannel>,
 }
 
 impl Control {
@@ -121,14 +123,14 @@ impl Control {
                     let begun = state.job.begin_frame(Instant::now());
                     self.outputs.notify_one();
                     let frame = begun?;
-                    let channel = state
-                        .job
-                        .results_channel()
-                        .and_then(|id| find(&state.channels, id));
+                    let open = |id| find(&state.channels, id);
+                    let channel = state.job.results_channel().and_then(open);
+                    let fresh = state.job.fresh_channel().and_then(open);
                     return Some(Turn {
                         frame,
                         data_output: state.job.modes().data.clone(),
                         channel,
+                        fresh,
                     });
                 }
                 Gate::Wait => {

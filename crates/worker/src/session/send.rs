@@ -20,6 +20,9 @@ use super::process::Processed;
 use super::queue::Handoff;
 use crate::metrics::Metrics;
 
+/// Buffered bytes above which results that should be fresh wait at this side of the network, where newer ones replace them.
+const FRESH_LIMIT: usize = 64 << 10;
+
 /// How results are sent; fixed for a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendRules {
@@ -112,6 +115,9 @@ impl Send {
         let Some(channel) = turn.channel.as_ref().filter(|channel| channel.is_open()) else {
             return Err(Lost::NoChannel);
         };
+        let fresh = turn.fresh.as_ref().filter(|fresh| fresh.is_open());
+        // What reports errors must not get lost.
+        let fresh = fresh.filter(|_| !written.failed);
         let gzip = self.rules.gzip && turn.data_output != DataOutput::None && !written.raw;
         let body = Bytes::from(match written.body {
             body if gzip => encoding::gzip(&body),
@@ -125,13 +131,29 @@ impl Send {
             split_result(turn.frame, Bytes::from(small), CHUNK_SIZE)
         });
         let chunks = chunks.map_err(|error| Lost::Channel(error.to_string()))?;
-        self.feed(channel, chunks).map_err(Lost::Channel)?;
+        match fresh {
+            Some(fresh) => self
+                .feed(fresh, chunks, FRESH_LIMIT)
+                // A client that closed this channel alone gets the next result on the other one.
+                .map_err(|error| match fresh.is_open() {
+                    true => Lost::Channel(error),
+                    false => Lost::NoChannel,
+                })?,
+            None => self
+                .feed(channel, chunks, self.rules.buffer_limit)
+                .map_err(Lost::Channel)?,
+        }
         Ok(length)
     }
 
     /// Sends the chunks in order; each waits while too much is buffered.
-    fn feed(&self, channel: &DataChannel, chunks: ResultChunks) -> Result<(), String> {
-        let limit = self.rules.buffer_limit;
+    fn feed(
+        &self,
+        channel: &DataChannel,
+        chunks: ResultChunks,
+        limit: usize,
+    ) -> Result<(), String> {
+        let limit = limit.min(self.rules.buffer_limit);
         for chunk in chunks {
             if channel.buffered_amount() > limit {
                 channel

@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub(crate) track: Option<VideoTrack>,
     /// The worker is one of ours: it keeps timestamps, and decodes H.264 as gladly as VP8.
     pub(crate) ours: bool,
+    /// It sends results beside the ordered channel; for how long it tries.
+    pub(crate) fresh: Option<Duration>,
     /// It goes on with uploads that broke off, and verifies them.
     pub(crate) upload: bool,
     /// It tells its times and which frame a result belongs to.
