@@ -17,7 +17,7 @@ use crate::cursor::PyCursor;
 use crate::errors::{config_error, session_error};
 use crate::event::{Event, deadline};
 use crate::home::{self, Home};
-use crate::options::PyOptions;
+use crate::options::{PyOptions, duration};
 use crate::source::PySource;
 use crate::{logging, stats};
 
@@ -49,6 +49,7 @@ impl PySession {
         requested_region = None,
         processing_timeout = None,
         predictions_output = None,
+        fresh_results = None,
         request_overrides = None,
         options = None,
     ))]
@@ -71,6 +72,7 @@ impl PySession {
         requested_region: Option<String>,
         processing_timeout: Option<u64>,
         predictions_output: Option<String>,
+        fresh_results: Option<f64>,
         request_overrides: Option<&str>,
         options: Option<&PyOptions>,
     ) -> PyResult<Self> {
@@ -105,6 +107,9 @@ impl PySession {
         config.requested_region = requested_region;
         config.processing_timeout = processing_timeout;
         config.predictions_output = predictions_output;
+        config.fresh_results = fresh_results
+            .map(|seconds| duration("fresh_results", seconds))
+            .transpose()?;
         config.request_overrides = object("request_overrides", request_overrides)?;
         let workflow = Workflow::configuration(object(
             "workflow_configuration",

@@ -36,6 +36,10 @@ pub(crate) fn json(stats: &SessionStats) -> Value {
         "reconnects": stats.reconnects,
         "ice_restarts": stats.ice_restarts,
         "repeated": stats.repeated,
+        "fresh_results": {
+            "overtaken": stats.fresh_results.overtaken,
+            "incomplete": stats.fresh_results.incomplete,
+        },
         "handler_panics": stats.handler_panics,
         "fps": stats.fps,
         "elapsed": stats.elapsed.as_secs_f64(),
@@ -58,6 +62,7 @@ pub(crate) fn json(stats: &SessionStats) -> Value {
             "complete": stats.upload.complete,
             "verified": stats.upload.verified,
             "rate": stats.upload.rate(),
+            "recent_rate": stats.upload.recent_rate,
         },
     })
 }

@@ -110,6 +110,9 @@ pub(crate) struct RunArgs {
     /// Every frame, as fast as possible (default for files)
     #[arg(long)]
     pub(crate) batch: bool,
+    /// Lose results rather than let newer ones wait for them: each is given up after MS milliseconds (realtime only)
+    #[arg(long, value_name = "MS", num_args = 0..=1, require_equals = true, default_missing_value = "200", conflicts_with = "batch", value_parser = clap::value_parser!(u64).range(1..=65_000))]
+    pub(crate) fresh_results: Option<u64>,
     /// How frames come back (files)
     #[arg(long, value_enum, default_value = "datachannel", value_name = "PATH")]
     pub(crate) frames: FramesPath,
@@ -275,6 +278,9 @@ pub(crate) enum BenchCommand {
         /// Counted runs
         #[arg(short, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
         n: u32,
+        /// As part of a session with a worker: hashed on both sides and verified
+        #[arg(long, conflicts_with = "peer")]
+        session: bool,
         /// Be one end of a run between two processes or hosts
         #[command(flatten)]
         peer: PeerArgs,

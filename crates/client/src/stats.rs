@@ -113,6 +113,8 @@ pub struct UploadStats {
     pub complete: bool,
     /// Whether the worker confirmed that its file is this one, byte for byte. Originals do not.
     pub verified: bool,
+    /// Bytes sent per second over the last two seconds; none before anything was sent.
+    pub recent_rate: Option<f64>,
 }
 
 impl UploadStats {
@@ -120,6 +122,14 @@ impl UploadStats {
     pub fn rate(&self) -> Option<f64> {
         (self.bytes > 0 && !self.elapsed.is_zero())
             .then(|| self.bytes as f64 / self.elapsed.as_secs_f64())
+    }
+
+    /// How long the rest takes at [`recent_rate`](Self::recent_rate).
+    pub fn remaining(&self) -> Option<Duration> {
+        let left = self
+            .total_bytes
+            .saturating_sub(self.bytes + self.resumed_bytes);
+        Duration::try_from_secs_f64(left as f64 / self.recent_rate?).ok()
     }
 }
 

@@ -92,6 +92,7 @@ class Session:
         requested_region: Optional[str] = None,
         processing_timeout: Optional[int] = None,
         predictions_output: Optional[str] = None,
+        fresh_results: Optional[float] = None,
         request_overrides: Optional[str] = None,
         options: Optional[Options] = None,
     ) -> "Session": ...

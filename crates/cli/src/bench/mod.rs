@@ -5,6 +5,7 @@ mod frames;
 mod live;
 mod reassembler;
 mod report;
+mod session_upload;
 mod sessions;
 mod upload;
 mod worker_process;
@@ -17,7 +18,15 @@ use crate::exit;
 pub(crate) fn bench(args: BenchArgs) -> u8 {
     let result = match args.command {
         BenchCommand::Reassembler { n } => reassembler::run(n),
-        BenchCommand::Upload { megabytes, n, peer } => upload::run(megabytes, n, peer.peer),
+        BenchCommand::Upload {
+            megabytes,
+            n,
+            session: true,
+            ..
+        } => session_upload::run(megabytes, n),
+        BenchCommand::Upload {
+            megabytes, n, peer, ..
+        } => upload::run(megabytes, n, peer.peer),
         BenchCommand::Live { shape, api_url, n } => live::run(shape, api_url.as_deref(), n),
         BenchCommand::Sessions {
             shape,

@@ -1,11 +1,11 @@
 //! Progress bars on a terminal: upload first, then frames.
 //! Not here: any output when stderr is no terminal.
 
-use framewire::SessionStats;
-use framewire_protocol::CHUNK_SIZE;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use framewire::{Observer, SessionStats, UploadStats};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Two bars; all methods are cheap and may be called from any thread.
@@ -14,6 +14,7 @@ pub(crate) struct Progress {
     bars: MultiProgress,
     upload: ProgressBar,
     frames: ProgressBar,
+    watched: Arc<OnceLock<Observer>>,
 }
 
 impl Progress {
@@ -27,7 +28,7 @@ impl Progress {
         let bars = MultiProgress::with_draw_target(target);
         let upload = bars.add(ProgressBar::new(0));
         upload.set_style(style(
-            "upload {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}",
+            "upload {wide_bar} {decimal_bytes}/{decimal_total_bytes} {msg}",
         ));
         let counted = bars.add(ProgressBar::new(frames.unwrap_or(0)));
         counted.set_style(style(if frames.is_some() {
@@ -39,15 +40,26 @@ impl Progress {
             bars,
             upload,
             frames: counted,
+            watched: Arc::default(),
         }
     }
 
-    /// Chunks handed to the network so far, of all.
-    pub(crate) fn uploaded(&self, chunks: u64, total: u64) {
-        let bytes = CHUNK_SIZE as u64;
-        self.upload.set_length(total * bytes);
-        self.upload.set_position(chunks * bytes);
-        if chunks == total {
+    /// Where the figures of the upload come from. Only the first one counts.
+    pub(crate) fn watch(&self, session: Observer) {
+        let _ = self.watched.set(session);
+    }
+
+    /// The upload went on.
+    pub(crate) fn uploaded(&self) {
+        let Some(session) = self.watched.get().filter(|_| !self.upload.is_hidden()) else {
+            return;
+        };
+        let upload = session.stats().upload;
+        self.upload.set_length(upload.total_bytes);
+        self.upload
+            .set_position(upload.bytes + upload.resumed_bytes);
+        self.upload.set_message(pace(&upload));
+        if upload.complete {
             self.upload.finish();
         }
     }
@@ -75,6 +87,18 @@ impl Progress {
     }
 }
 
+/// The measured rate, and what it means for the rest.
+fn pace(upload: &UploadStats) -> String {
+    let mut text = String::new();
+    if let Some(rate) = upload.recent_rate {
+        let _ = write!(text, "{:.1} MB/s", rate / 1e6);
+    }
+    if let Some(left) = upload.remaining().filter(|_| !upload.complete) {
+        let _ = write!(text, ", {} left", HumanDuration(left));
+    }
+    text
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates are constants checked by a test")
 }
@@ -87,9 +111,20 @@ mod tests {
     fn both_layouts_are_valid() {
         for frames in [None, Some(3)] {
             let progress = Progress::new(false, frames);
-            progress.uploaded(1, 2);
+            progress.uploaded();
             progress.frame();
             progress.finish();
         }
+    }
+
+    #[test]
+    fn an_upload_tells_its_rate_and_the_time_that_is_left() {
+        let mut upload = UploadStats::default();
+        assert_eq!(pace(&upload), "");
+        (upload.total_bytes, upload.bytes) = (500_000_000, 140_000_000);
+        upload.recent_rate = Some(12_000_000.0);
+        assert_eq!(pace(&upload), "12.0 MB/s, 30 seconds left");
+        upload.complete = true;
+        assert_eq!(pace(&upload), "12.0 MB/s");
     }
 }

@@ -220,7 +220,7 @@ fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Describe
             let source = VideoFileSource::new(path)
                 .realtime_processing(plan.realtime)
                 .track_frames(plan.track)
-                .on_upload_progress(move |sent, total| bars.uploaded(sent, total));
+                .on_upload_progress(move |_, _| bars.uploaded());
             match plan.upload_id {
                 Some(id) => source.upload_id(id).into(),
                 None => source.into(),
@@ -247,6 +247,7 @@ fn describe(client: &Client, plan: Plan, progress: &Progress) -> Result<Describe
         other => other,
     };
     let session = client.stream(source, workflow, plan.config)?;
+    progress.watch(session.observer());
     Ok((session, pattern))
 }
 

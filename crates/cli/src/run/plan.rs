@@ -2,6 +2,7 @@
 //! Not here: connecting; nothing in this file touches the network but the task lookup of a named model.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use framewire::{StreamConfig, TaskType, UploadId, Workflow};
@@ -39,6 +40,10 @@ impl Plan {
             "--upload-id is for files; nothing else is uploaded"
         );
         let realtime = args.realtime || (source.is_live() && !args.batch);
+        ensure!(
+            args.fresh_results.is_none() || realtime,
+            "--fresh-results is for realtime processing, where results may be lost; add --realtime"
+        );
         let track = source.is_live() || args.frames == FramesPath::Track;
         let on_stdout = |path: &Option<std::path::PathBuf>| path.as_deref() == Some(Path::new("-"));
         ensure!(
@@ -55,6 +60,7 @@ impl Plan {
         config.stream_output = args.stream_output.clone();
         config.data_output = args.data_output.clone();
         config.realtime_processing = realtime;
+        config.fresh_results = args.fresh_results.map(Duration::from_millis);
         config.turn_server = args.ice_servers.clone();
         config.workflow_parameters = args.params.iter().cloned().collect();
         config.image_input = args.image_input.clone();

@@ -1,10 +1,15 @@
 //! Figures of the upload, for statistics and keep-alive.
 //! Not the sending.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::stats::UploadStats;
+
+/// The rate of the last moments is measured over about this many of these.
+const MOMENTS: usize = 10;
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// Progress of the upload, for statistics and keep-alive.
 #[derive(Debug, Default)]
@@ -20,6 +25,28 @@ struct Meter {
     moved: Option<Instant>,
     finished: Option<Instant>,
     complete: bool,
+    /// When how many bytes had been sent, a moment apart, the oldest first.
+    marks: VecDeque<(Instant, u64)>,
+}
+
+impl Meter {
+    fn mark(&mut self, now: Instant) {
+        if self.marks.back().is_some_and(|(at, _)| now < *at + MOMENT) {
+            return;
+        }
+        if self.marks.len() > MOMENTS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back((now, self.bytes));
+    }
+
+    /// Bytes a second since the oldest mark.
+    fn recent_rate(&self, now: Instant) -> Option<f64> {
+        let (at, before) = self.marks.front()?;
+        let time = now.saturating_duration_since(*at);
+        let sent = self.bytes - before;
+        (sent > 0 && !time.is_zero()).then(|| sent as f64 / time.as_secs_f64())
+    }
 }
 
 impl UploadMeter {
@@ -40,12 +67,14 @@ impl UploadMeter {
         let mut meter = self.lock();
         meter.begun = Some(now);
         meter.moved = Some(now);
+        meter.mark(now);
     }
 
     pub(crate) fn add(&self, bytes: usize, now: Instant) {
         let mut meter = self.lock();
         meter.bytes += bytes as u64;
         meter.moved = Some(now);
+        meter.mark(now);
         meter.complete = meter.bytes + meter.resumed == meter.total;
     }
 
@@ -55,6 +84,7 @@ impl UploadMeter {
         meter.resumed = bytes;
         meter.begun = Some(now);
         meter.moved = Some(now);
+        meter.marks = [(now, meter.bytes)].into();
         meter.complete = meter.resumed == meter.total;
     }
 
@@ -86,6 +116,7 @@ impl UploadMeter {
             }),
             complete: meter.complete,
             verified: meter.verified,
+            recent_rate: meter.recent_rate(until),
         }
     }
 
@@ -130,5 +161,26 @@ mod tests {
         let stats = meter.snapshot(start);
         assert_eq!((stats.bytes, stats.resumed_bytes), (4, 6));
         assert_eq!((stats.complete, stats.rate()), (true, Some(2.0)));
+    }
+
+    #[test]
+    fn the_rate_of_the_last_moments_follows_the_line_and_falls_while_nothing_moves() {
+        let meter = UploadMeter::default();
+        let start = Instant::now();
+        let at = |tenths: u64| start + Duration::from_millis(100 * tenths);
+        meter.announce(1_000_000);
+        meter.begin(start);
+        assert_eq!(meter.snapshot(at(1)).recent_rate, None);
+        for tenth in 1..=50 {
+            meter.add(1000, at(tenth));
+        }
+        for tenth in 51..=100 {
+            meter.add(100, at(tenth));
+        }
+        let rate = |now| meter.snapshot(now).recent_rate.unwrap().round();
+        assert_eq!(rate(at(100)), 1000.0, "not that of the first half");
+        assert!(rate(at(200)) < 200.0, "it stands still");
+        let left = meter.snapshot(at(100)).remaining().unwrap();
+        assert_eq!(left.as_secs(), (1_000_000 - 55_000) / 1000);
     }
 }

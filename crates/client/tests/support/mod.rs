@@ -47,6 +47,8 @@ pub(crate) enum Reply {
     Video(VideoConfig, bool, Box<dyn FnOnce(Worker) + Send>),
     /// The same as a worker of ours that goes on with uploads and verifies them.
     Uploads(Box<dyn FnOnce(Worker) + Send>),
+    /// The same as a worker of ours that sends results beside the ordered channel.
+    Fresh(Box<dyn FnOnce(Worker) + Send>),
     /// Answer with status and body, `application/json` or not.
     Answer(u16, String),
     /// Answer the offer, then vanish before the first packet.
@@ -255,10 +257,15 @@ fn serve(
                 let _ = scripts.send(script);
                 respond(&mut stream, 200, &answer);
             }
-            Some(Reply::Uploads(script)) => {
+            Some(reply @ (Reply::Uploads(_) | Reply::Fresh(_))) => {
                 let (endpoint, peer, text) = answer(&body, PeerConfig::default(), true);
                 let mut answer: Value = serde_json::from_str(&text).unwrap();
-                answer["framewire"]["features"] = json!(["upload"]);
+                let (feature, script) = match reply {
+                    Reply::Uploads(script) => ("upload", script),
+                    Reply::Fresh(script) => ("freshness", script),
+                    _ => unreachable!("one of the two"),
+                };
+                answer["framewire"]["features"] = json!([feature]);
                 let script = std::thread::spawn(move || script(Worker::new(endpoint, peer)));
                 let _ = scripts.send(script);
                 respond(&mut stream, 200, &answer.to_string());

@@ -19,6 +19,8 @@ pub(crate) struct Worker {
     endpoint: Endpoint,
     inference: Option<DataChannel>,
     upload: Option<DataChannel>,
+    /// Any other channel the client opened.
+    pub(crate) fresh: Option<DataChannel>,
     /// Upload messages so far.
     pub(crate) chunks: Vec<Bytes>,
     /// What the client said about its upload so far.
@@ -39,6 +41,7 @@ impl Worker {
             endpoint,
             inference: None,
             upload: None,
+            fresh: None,
             chunks: Vec::new(),
             words: Vec::new(),
             acks: Vec::new(),
@@ -127,6 +130,7 @@ impl Worker {
             PeerEvent::ChannelOpen(channel) if channel.label() == "video_upload" => {
                 self.upload = Some(channel)
             }
+            PeerEvent::ChannelOpen(channel) => self.fresh = Some(channel),
             PeerEvent::Message {
                 data, text: true, ..
             } => {
@@ -159,7 +163,16 @@ impl Worker {
 
     /// Sends a body in chunks, as a result of this frame.
     pub(crate) fn send_body(&self, frame: u64, body: impl Into<Bytes>) {
-        let channel = self.inference.as_ref().unwrap();
+        self.send_on(self.inference.as_ref().unwrap(), frame, body);
+    }
+
+    /// Sends a result as `send_frame`, on the channel without order.
+    pub(crate) fn send_fresh(&self, frame: u64) {
+        let body = result(frame, &picture(frame)).to_string();
+        self.send_on(self.fresh.as_ref().unwrap(), frame, body);
+    }
+
+    fn send_on(&self, channel: &DataChannel, frame: u64, body: impl Into<Bytes>) {
         for chunk in split_result(FrameId(frame), body.into(), CHUNK_SIZE).unwrap() {
             if channel
                 .wait_buffered_at_most(8 << 20, Instant::now() + GUARD)

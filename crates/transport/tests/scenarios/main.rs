@@ -6,6 +6,7 @@ mod connecting;
 mod delivery;
 #[path = "../support/events.rs"]
 mod events;
+mod fresh;
 mod gathering;
 mod hostile;
 mod isolated;

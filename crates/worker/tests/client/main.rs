@@ -11,6 +11,7 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod examples;
+mod fresh;
 #[allow(dead_code)]
 #[path = "../../../client/examples/live_frames.rs"]
 mod live_frames;

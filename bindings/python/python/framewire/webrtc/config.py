@@ -43,6 +43,11 @@ class StreamConfig:
     processing_timeout: Optional[int] = None
     """Seconds after which the worker ends the session; None is the worker's default."""
 
+    fresh_results: Optional[float] = None
+    """Realtime only: seconds (0.2 is a good value) after which a result is lost rather than hold up newer ones; what a newer
+    one overtook is dropped, and `stats()["fresh_results"]` counts it. Without effect with an original worker. None: every
+    result comes, in order."""
+
 
 @dataclass(frozen=True)
 class Recovery:
