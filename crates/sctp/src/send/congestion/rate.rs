@@ -229,7 +229,7 @@ impl Rate {
             }
             Verdict::Quiet(rounds) if rounds >= 2 => {
                 self.bound =
-                    self.bound.min(2.0 * product) + (0.02 * product).max(2.0 * self.packet);
+                    self.bound.min(2.0 * product) + (0.02 * product).max(3.0 * self.packet);
             }
             Verdict::Unknown | Verdict::Quiet(_) => {}
         }

@@ -6,6 +6,9 @@ use super::super::{Progress, Sample};
 /// Most that the baseline may become: beyond it loss is always a sign of congestion.
 const BASE_CAP: f64 = 0.08;
 
+/// Most that losses may be clustered, against losses that have nothing to do with each other.
+const CLUSTER_CAP: f64 = 6.0;
+
 /// What a round said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -99,12 +102,25 @@ impl Sums {
 }
 
 /// What is remembered from round to round.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Judge {
     /// Share that the path loses without a queue.
     base: f64,
+    /// How much more the losses of a round vary than if they were independent: 1 or more.
+    cluster: f64,
     quiet: u32,
     flooded: u32,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Judge {
+            base: 0.0,
+            cluster: 1.0,
+            quiet: 0,
+            flooded: 0,
+        }
+    }
 }
 
 impl Judge {
@@ -128,11 +144,17 @@ impl Judge {
         }
         let (share, base) = (sums.share(), self.base);
         let queued = sums.is_queued(rtt);
-        let noise = 3.0 * (base * (1.0 - base) / all.max(20) as f64).sqrt();
+        let variance = base * (1.0 - base) / all.max(20) as f64;
+        let noise = 3.0 * (self.cluster * variance).sqrt();
         let above = queued && share > base + noise.max(0.002);
         if above || share > 0.1 + noise.max(0.02) {
             self.quiet = 0;
             return Verdict::Congested;
+        }
+        if !queued && variance > 0.0 {
+            let spread = (share - base).powi(2) / variance;
+            let cluster = self.cluster + (spread - self.cluster) / 16.0;
+            self.cluster = cluster.clamp(1.0, CLUSTER_CAP);
         }
         self.quiet = self.quiet.saturating_add(1);
         if !queued {
