@@ -327,3 +327,6 @@ impl Association {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

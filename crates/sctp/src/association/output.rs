@@ -22,6 +22,9 @@ impl Association {
             self.publish();
             return None;
         }
+        if self.resets.waits() {
+            self.advance_resets(now);
+        }
         let mut packets = Vec::with_capacity(if self.transfer_wants(now) { 16 } else { 1 });
         self.take_ready(now, &mut packets);
         let ready = packets.len();

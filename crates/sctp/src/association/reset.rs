@@ -78,6 +78,12 @@ impl Resets {
         self.draining.push_back(id);
     }
 
+    /// Whether a request of ours is not answered for good.
+    #[cfg(test)]
+    pub(super) fn is_asking(&self) -> bool {
+        self.request.is_some()
+    }
+
     pub(super) fn clear(&mut self) {
         self.request = None;
         self.draining.clear();

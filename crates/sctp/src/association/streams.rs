@@ -179,8 +179,15 @@ impl Association {
             }
             if let Some(id) = transfer.receiver.pop_readable() {
                 self.on_readable(id);
-            } else {
-                let id = transfer.sender.pop_low()?;
+                continue;
+            }
+            let id = transfer.sender.pop_low()?;
+            if self
+                .streams
+                .entries
+                .get(&id)
+                .is_some_and(|e| !e.closed && !e.gone)
+            {
                 return Some(Event::Stream(StreamEvent::BufferedAmountLow { id }));
             }
         }
@@ -250,9 +257,8 @@ impl Association {
         if entry.outgoing == Outgoing::Open {
             entry.outgoing = Outgoing::Ending;
             self.resets.drain(id);
-            if let Some(now) = self.line.latest() {
-                self.advance_resets(now);
-            }
+            // The request is made when packets are: streams that end together are asked for together.
+            self.control.wanted = true;
         }
     }
 }
