@@ -30,7 +30,7 @@ pub(super) struct Handshake {
     /// When the first INIT, INIT ACK or COOKIE ECHO went out, and how many did: only a single one gives a round trip.
     asked_at: Option<Time>,
     asked: u32,
-    /// The round trip of INIT and its answer.
+    /// The round trip of a question and its answer.
     rtt: Option<u64>,
     /// A stale cookie was answered by one new INIT already.
     renewed: bool,
@@ -42,10 +42,13 @@ impl Handshake {
         self.asked_at = (self.asked == 1).then_some(now);
     }
 
+    /// The smaller of two round trips counts: the first may have waited for DTLS below.
     fn answered(&mut self, now: Time) {
         if let Some(at) = self.asked_at.take() {
-            self.rtt = Some(nanos(now.since(at)));
+            let rtt = nanos(now.since(at));
+            self.rtt = Some(self.rtt.map_or(rtt, |first| first.min(rtt)));
         }
+        self.asked = 0;
     }
 }
 
@@ -115,6 +118,7 @@ impl Association {
 
     /// The cookie to echo; starts its timer.
     pub(super) fn cookie_to_echo(&mut self, now: Time) -> Option<Bytes> {
+        self.handshake.ask(now);
         self.timers.handshake.arm_handshake(now);
         self.handshake.cookie.clone()
     }
@@ -265,6 +269,7 @@ impl Association {
     /// The peer has our cookie.
     pub(super) fn on_cookie_ack(&mut self, now: Time) {
         if let (State::CookieEchoed, Some(peer)) = (self.state, self.peer) {
+            self.handshake.answered(now);
             self.establish(peer, Some(now));
         }
     }

@@ -277,6 +277,23 @@ fn a_stale_cookie_report_starts_the_handshake_again_once_5_2_6() {
 }
 
 #[test]
+fn the_smaller_round_trip_of_the_handshake_is_where_the_sender_begins() {
+    // The first answer is slow, because the layer below was not ready; the second is not.
+    let mut bench = Bench::waiting();
+    bench.pass_time(Duration::from_millis(400));
+    bench.receive(|packet| {
+        packet.push_init_ack(&peer_init(), COOKIE);
+    });
+    bench.sent();
+    bench.pass_time(Duration::from_millis(50));
+    bench.receive(|packet| {
+        packet.push_cookie_ack();
+    });
+    let transfer = bench.a.transfer.as_ref().expect("established");
+    assert_eq!(transfer.sender.snapshot().srtt, 50_000_000);
+}
+
+#[test]
 fn data_instead_of_cookie_ack_proves_that_the_cookie_arrived() {
     let mut bench = Bench::echoed();
     bench.data(PEER_TSN, 1, 0);
