@@ -60,7 +60,7 @@ pub fn receiver(input: &[u8]) {
     };
     let mut plan = Plan::new(initial, size, shapes);
     let mut receiver = Receiver::new(initial, window, 1 << 20, Duration::from_millis(20));
-    for pair in commands.chunks(2) {
+    for (count, pair) in commands.chunks(2).enumerate() {
         let value = u32::from(pair.get(1).copied().unwrap_or(0));
         match pair[0] % 8 {
             // Near the lowest that is missing, where most things happen.
@@ -70,8 +70,11 @@ pub fn receiver(input: &[u8]) {
             6 => plan.read(&mut receiver, value as u16 % STREAMS),
             _ => plan.sack(&mut receiver),
         }
-        receiver.check();
         assert!(receiver.a_rwnd() <= window);
+        // Looks at everything, which is slow.
+        if count.is_multiple_of(32) {
+            receiver.check();
+        }
     }
     plan.finish(&mut receiver);
 }
