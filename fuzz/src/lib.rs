@@ -27,6 +27,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("rtp_payload", transport::rtp_payload),
     #[cfg(not(test))]
     ("rtsp_inspector", foreign::rtsp_inspector),
+    ("sctp_cookie", sctp_proto::__fuzz::cookie),
     ("sctp_packet", sctp_proto::__fuzz::packet),
     ("sctp_receiver", sctp_proto::__fuzz::receiver),
     ("sctp_snap", sctp_proto::__fuzz::snap_token),

@@ -4,6 +4,9 @@ mod receiver;
 
 pub use receiver::receiver;
 
+use crate::cookie::{Cookie, Key, PeerInfo};
+use crate::serial::Tsn;
+use crate::time::Time;
 use crate::wire::{Builder, Cause, Chunk, DataHeader, HEADER, Packet, ReconfigParam, snap};
 
 /// The chunks of a packet, without the common header: parsed, and if they can be written again, written and parsed to the same.
@@ -40,6 +43,32 @@ pub fn snap_token(input: &[u8]) {
         expected.unrecognized.clear();
         assert_eq!(snap::parse(&snap::token(&init)).ok(), Some(expected));
     }
+}
+
+/// A cookie of any bytes is refused; one that was sealed opens to the same; with one bit changed it does not.
+pub fn cookie(input: &[u8]) {
+    let key = Key::new([7; 32]);
+    assert_eq!(key.open(input), None);
+    let at = |place: usize| input.get(place).copied().map_or(0, u32::from) << (place % 24);
+    let cookie = Cookie {
+        made: Time(u64::from(at(0)) << 20),
+        local_tag: at(1),
+        local_tsn: Tsn(at(2)),
+        peer: PeerInfo {
+            tag: at(3),
+            initial_tsn: Tsn(at(4)),
+            window: at(5),
+            inbound: at(6) as u16,
+            forward_tsn: at(7) & 1 != 0,
+            reconfig: at(8) & 1 != 0,
+        },
+        tie_tags: (at(9), at(10)),
+    };
+    let mut sealed = key.seal(&cookie);
+    assert_eq!(key.open(&sealed), Some(cookie));
+    let bit = at(11) as usize % (sealed.len() * 8);
+    sealed[bit / 8] ^= 1 << (bit % 8);
+    assert_eq!(key.open(&sealed), None);
 }
 
 /// Visits everything that is read lazily.

@@ -9,6 +9,7 @@ macro_rules! serial {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
         pub(crate) struct $name(pub(crate) $int);
 
+        #[allow(dead_code, reason = "not every number needs every step")]
         impl $name {
             /// Whether this one comes later than `other`: by less than half of the number space.
             #[inline]

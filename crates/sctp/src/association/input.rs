@@ -98,10 +98,10 @@ impl Association {
         };
         if !self.streams.admit(data.stream) {
             self.figures.dropped += 1;
-            transfer.receiver.discard(now, data.tsn);
+            transfer.receiver.discard(data.tsn);
             return true;
         }
-        if transfer.receiver.on_data(now, data).is_err() {
+        if transfer.receiver.on_data(data).is_err() {
             self.refuse_size();
         }
         true
@@ -158,7 +158,7 @@ impl Association {
                 let refused = self
                     .transfer
                     .as_mut()
-                    .is_some_and(|t| t.receiver.on_forward_tsn(now, &forward).is_err());
+                    .is_some_and(|t| t.receiver.on_forward_tsn(&forward).is_err());
                 if refused {
                     self.refuse_size();
                 }

@@ -144,7 +144,7 @@ impl Association {
             return false;
         };
         if transfer.receiver.sack_due(now) {
-            transfer.receiver.write_sack(now, builder, MAX_BLOCKS);
+            transfer.receiver.write_sack(builder, MAX_BLOCKS);
         }
         if transfer.sender.pending_forward_tsn(now) {
             transfer.sender.write_forward_tsn(now, builder);

@@ -132,7 +132,7 @@ impl Plan {
             payload: self.payload(at),
         };
         let before = receiver.counters;
-        let result = receiver.on_data(Time(0), data);
+        let result = receiver.on_data(data);
         result.expect("no message of the plan is above the limits");
         receiver.on_datagram(Time(0));
         let known = at < self.cumulative || self.taken.contains(&at);
@@ -170,7 +170,7 @@ impl Plan {
         let Some(Ok(Chunk::ForwardTsn(forward))) = packet.chunks().next() else {
             panic!("FORWARD-TSN became something else");
         };
-        let result = receiver.on_forward_tsn(Time(0), &forward);
+        let result = receiver.on_forward_tsn(&forward);
         result.expect("no message of the plan is above the limits");
         self.cumulative = until;
         self.settle(receiver);
@@ -206,7 +206,7 @@ impl Plan {
     /// The SACK says what was taken, no more and no less.
     fn sack(&self, receiver: &mut Receiver) {
         let mut builder = Builder::new(7, 4000);
-        assert!(receiver.write_sack(Time(0), &mut builder, usize::MAX));
+        assert!(receiver.write_sack(&mut builder, usize::MAX));
         assert!(!receiver.sack_due(Time(0)));
         let packet = Packet::parse(builder.finish()).expect("as written");
         let Some(Ok(Chunk::Sack(sack))) = packet.chunks().next() else {

@@ -69,12 +69,12 @@ pub fn whole_path(packets: Vec<Vec<u8>>) -> usize {
     for (count, packet) in packets.into_iter().enumerate() {
         for chunk in Packet::parse(packet).into_iter().flat_map(Packet::chunks) {
             if let Ok(Chunk::Data(data)) = chunk {
-                let _ = receiver.on_data(Time(0), data);
+                let _ = receiver.on_data(data);
             }
         }
         receiver.on_datagram(Time(0));
         if count % 16 == 15 {
-            receiver.write_sack(Time(0), &mut Builder::new(1, 1200), usize::MAX);
+            receiver.write_sack(&mut Builder::new(1, 1200), usize::MAX);
             bytes += drain(&mut receiver);
         }
     }
@@ -130,12 +130,12 @@ impl Transfer {
     /// Writes one SACK; how many bytes its packet has.
     pub fn sack(&mut self) -> usize {
         let mut builder = Builder::new(1, 1200);
-        self.receiver.write_sack(Time(0), &mut builder, usize::MAX);
+        self.receiver.write_sack(&mut builder, usize::MAX);
         builder.finish().len()
     }
 
     fn take(&mut self, tsn: u32) {
         let data = part(tsn, self.payload.clone());
-        let _ = self.receiver.on_data(Time(0), data);
+        let _ = self.receiver.on_data(data);
     }
 }

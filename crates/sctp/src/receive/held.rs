@@ -132,7 +132,7 @@ impl Held {
         while !at.after(to) {
             let (index, _) = place(at);
             // A word at a time where nothing is stored, a place at a time where something is.
-            if self.words[index].stored == 0 && at.0 % 64 == 0 && to.since(at) >= 63 {
+            if self.words[index].stored == 0 && at.0.is_multiple_of(64) && to.since(at) >= 63 {
                 self.words[index].held = 0;
                 at = at + 64;
                 continue;

@@ -115,7 +115,7 @@ impl Receiver {
 
     /// Takes a DATA chunk. Duplicates and what does not fit are dropped and counted. An error means that the association cannot go on.
     #[inline]
-    pub(crate) fn on_data(&mut self, _now: Time, data: Data) -> Result<(), TooBig> {
+    pub(crate) fn on_data(&mut self, data: Data) -> Result<(), TooBig> {
         self.counters.chunks += 1;
         if data.immediate {
             self.policy.at_once();
@@ -138,7 +138,7 @@ impl Receiver {
     }
 
     /// Acknowledges a chunk whose data are not wanted.
-    pub(crate) fn discard(&mut self, _now: Time, tsn: Tsn) {
+    pub(crate) fn discard(&mut self, tsn: Tsn) {
         self.counters.chunks += 1;
         if !self.is_new(tsn) {
             return;
@@ -158,11 +158,7 @@ impl Receiver {
     }
 
     /// The peer gave up on everything up to a number.
-    pub(crate) fn on_forward_tsn(
-        &mut self,
-        _now: Time,
-        forward: &ForwardTsn,
-    ) -> Result<(), TooBig> {
+    pub(crate) fn on_forward_tsn(&mut self, forward: &ForwardTsn) -> Result<(), TooBig> {
         self.policy.at_once();
         if !forward.cumulative.after(self.cumulative) {
             return Ok(());
@@ -214,12 +210,7 @@ impl Receiver {
     }
 
     /// Writes a SACK with at most `max_blocks` blocks and what fits. `false`, and nothing written, if not even an empty one does.
-    pub(crate) fn write_sack(
-        &mut self,
-        _now: Time,
-        builder: &mut Builder,
-        max_blocks: usize,
-    ) -> bool {
+    pub(crate) fn write_sack(&mut self, builder: &mut Builder, max_blocks: usize) -> bool {
         let Some(room) = builder.remaining().checked_sub(SACK_FIXED) else {
             return false;
         };

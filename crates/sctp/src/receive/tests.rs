@@ -30,7 +30,7 @@ fn part(tsn: u32, stream: u16, ssn: u16, flags: &str, payload: &[u8]) -> Data {
 
 impl Receiver {
     fn put(&mut self, data: Data) {
-        self.on_data(NOW, data).unwrap();
+        self.on_data(data).unwrap();
         self.check();
     }
 
@@ -45,7 +45,7 @@ impl Receiver {
     /// What the next SACK says.
     fn sack(&mut self) -> SackView {
         let mut builder = Builder::new(1, 1200);
-        assert!(self.write_sack(NOW, &mut builder, usize::MAX));
+        assert!(self.write_sack(&mut builder, usize::MAX));
         let chunk = Packet::parse(builder.finish()).unwrap().chunks().next();
         let Some(Ok(Chunk::Sack(sack))) = chunk else {
             panic!()
@@ -61,7 +61,7 @@ impl Receiver {
         let Some(Ok(Chunk::ForwardTsn(forward))) = chunk else {
             panic!()
         };
-        self.on_forward_tsn(NOW, &forward).unwrap();
+        self.on_forward_tsn(&forward).unwrap();
         self.check();
     }
 }
@@ -199,7 +199,7 @@ fn a_transfer_of_70000_chunks_crosses_every_wrap() {
         for (ahead, name) in [(1, "second"), (0, "first")] {
             let (tsn, ssn) = (tsn + ahead, ssn + ahead as u16);
             receiver
-                .on_data(NOW, part(tsn.0, 3, ssn.0, "be", name.as_bytes()))
+                .on_data(part(tsn.0, 3, ssn.0, "be", name.as_bytes()))
                 .unwrap();
         }
         tsn = tsn + 2;
@@ -316,7 +316,7 @@ fn tiny_messages_close_the_window_before_their_memory_passes_it() {
     let mut receiver = Receiver::new(Tsn(1), WINDOW, 1000, DELAY);
     let mut tsn = 1;
     while receiver.counters.no_window == 0 {
-        receiver.on_data(NOW, part(tsn, 0, 0, "ube", b"x")).unwrap();
+        receiver.on_data(part(tsn, 0, 0, "ube", b"x")).unwrap();
         tsn += 1;
     }
     // Each counts as 129 bytes after the share that is free.
@@ -344,13 +344,13 @@ fn a_message_above_the_limit_ends_the_association_in_order_and_out_of_it() {
     let mut receiver = Receiver::new(Tsn(1), WINDOW, 2000, DELAY);
     receiver.put(part(1, 0, 0, "b", &[0; 1000]));
     receiver.put(part(2, 0, 0, "", &[0; 1000]));
-    let error = receiver.on_data(NOW, part(3, 0, 0, "e", &[0; 1]));
+    let error = receiver.on_data(part(3, 0, 0, "e", &[0; 1]));
     assert_eq!(error, Err(TooBig { limit: 2000 }));
 
     let mut receiver = Receiver::new(Tsn(1), WINDOW, 2000, DELAY);
     receiver.put(part(4, 0, 0, "e", &[0; 1]));
     receiver.put(part(3, 0, 0, "", &[0; 1000]));
-    let error = receiver.on_data(NOW, part(2, 0, 0, "b", &[0; 1000]));
+    let error = receiver.on_data(part(2, 0, 0, "b", &[0; 1000]));
     assert_eq!(error, Err(TooBig { limit: 2000 }));
 }
 
@@ -362,7 +362,7 @@ fn a_message_above_the_window_ends_the_association_when_there_is_no_limit() {
     let mut tsn = 1;
     while result.is_ok() && tsn < 2000 {
         let flags = if tsn == 1 { "b" } else { "" };
-        result = receiver.on_data(NOW, part(tsn, 0, 0, flags, &payload));
+        result = receiver.on_data(part(tsn, 0, 0, flags, &payload));
         tsn += 1;
     }
     assert_eq!(
@@ -537,14 +537,14 @@ fn a_reset_starts_the_numbers_anew_and_keeps_what_can_be_read() {
 #[test]
 fn a_discarded_chunk_is_acknowledged_and_kept_nowhere() {
     let mut receiver = receiver(1);
-    receiver.discard(NOW, Tsn(1));
-    receiver.discard(NOW, Tsn(3));
-    receiver.discard(NOW, Tsn(3));
+    receiver.discard(Tsn(1));
+    receiver.discard(Tsn(3));
+    receiver.discard(Tsn(3));
     receiver.put(part(4, 0, 0, "be", b"x"));
     let sack = receiver.sack();
     assert_eq!(sack.cumulative, Tsn(1));
     assert_eq!(sack.offsets().collect::<Vec<_>>(), [(2, 3)]);
-    receiver.discard(NOW, Tsn(2));
+    receiver.discard(Tsn(2));
     assert_eq!(receiver.cumulative(), Tsn(4));
     assert_eq!(receiver.text(0).unwrap(), "x");
 }
@@ -554,9 +554,7 @@ fn streams_are_bounded_and_their_memory_comes_back() {
     let mut receiver = Receiver::new(Tsn(1), 64 << 20, 1000, DELAY);
     let mut tsn = 1;
     for stream in 0..=u16::MAX {
-        receiver
-            .on_data(NOW, part(tsn, stream, 0, "be", b"x"))
-            .unwrap();
+        receiver.on_data(part(tsn, stream, 0, "be", b"x")).unwrap();
         tsn += 1;
     }
     let kept = (0..=u16::MAX).filter(|&id| receiver.has_unread(id)).count();
@@ -593,11 +591,11 @@ fn sack_is_cut_to_the_room_there_is() {
     let mut receiver = Receiver::new(Tsn(1), 8 << 20, 1000, DELAY);
     for offset in 1..=16_000 {
         receiver
-            .on_data(NOW, part(1 + 2 * offset, 0, 0, "ube", b"x"))
+            .on_data(part(1 + 2 * offset, 0, 0, "ube", b"x"))
             .unwrap();
     }
     for _ in 0..60_000 {
-        receiver.on_data(NOW, part(3, 0, 0, "ube", b"x")).unwrap();
+        receiver.on_data(part(3, 0, 0, "ube", b"x")).unwrap();
     }
     let sack = receiver.sack();
     assert_eq!((sack.block_count(), sack.duplicate_count()), (245, 20));
@@ -605,14 +603,14 @@ fn sack_is_cut_to_the_room_there_is() {
     let sack = receiver.sack();
     assert_eq!((sack.block_count(), sack.duplicate_count()), (265, 0));
     let mut builder = Builder::new(1, HEADER_AND_SACK + 4 * 7 + 3);
-    assert!(receiver.write_sack(NOW, &mut builder, usize::MAX));
+    assert!(receiver.write_sack(&mut builder, usize::MAX));
     assert_eq!(builder.finish().len(), HEADER_AND_SACK + 4 * 7);
     let mut builder = Builder::new(1, 1200);
-    assert!(receiver.write_sack(NOW, &mut builder, 3));
+    assert!(receiver.write_sack(&mut builder, 3));
     assert_eq!(builder.finish().len(), HEADER_AND_SACK + 4 * 3);
     let mut builder = Builder::new(1, HEADER_AND_SACK - 1);
     receiver.policy.at_once();
-    assert!(!receiver.write_sack(NOW, &mut builder, usize::MAX));
+    assert!(!receiver.write_sack(&mut builder, usize::MAX));
     assert!(builder.is_empty() && receiver.sack_due(NOW));
 }
 

@@ -250,7 +250,7 @@ impl Builder {
     /// Pads the chunk just written.
     #[inline]
     fn pad(&mut self) {
-        while self.packet.len() % 4 != 0 {
+        while !self.packet.len().is_multiple_of(4) {
             self.packet.push(0);
         }
     }

@@ -4,21 +4,16 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{TLV, items, padded, u32_at};
-use crate::serial::Tsn;
+use super::{TLV, items, u32_at};
 use crate::wire::init::write_parameter;
 
 /// Characters of the peer's own words that are shown.
 const MAX_TEXT: usize = 120;
 
 mod code {
-    pub(super) const INVALID_STREAM: u16 = 1;
     pub(super) const STALE_COOKIE: u16 = 3;
-    pub(super) const OUT_OF_RESOURCE: u16 = 4;
     pub(super) const UNRECOGNIZED_CHUNK: u16 = 6;
-    pub(super) const UNRECOGNIZED_PARAMETERS: u16 = 8;
     pub(super) const NO_USER_DATA: u16 = 9;
-    pub(super) const SHUTTING_DOWN: u16 = 10;
     pub(super) const USER_ABORT: u16 = 12;
     pub(super) const PROTOCOL_VIOLATION: u16 = 13;
 }
@@ -26,20 +21,10 @@ mod code {
 /// A cause to send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cause<'a> {
-    /// DATA on a stream that does not exist.
-    InvalidStream(u16),
     /// The cookie came back too late, by so many microseconds.
     StaleCookie(u32),
-    /// No memory for it.
-    OutOfResource,
     /// The whole chunk that was not known.
     UnrecognizedChunk(&'a [u8]),
-    /// Whole parameters that were not known.
-    UnrecognizedParameters(&'a [Bytes]),
-    /// A DATA chunk without data.
-    NoUserData(Tsn),
-    /// COOKIE ECHO while shutting down.
-    ShuttingDown,
     /// The application ended the association.
     UserAbort(&'a str),
     /// The peer broke a rule.
@@ -49,35 +34,17 @@ pub(crate) enum Cause<'a> {
 impl Cause<'_> {
     /// Appends the cause, see [`write_parameter`].
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        match *self {
-            Cause::InvalidStream(stream) => {
-                let [high, low] = stream.to_be_bytes();
-                write_parameter(code::INVALID_STREAM, &[high, low, 0, 0], out);
+        let late;
+        let (code, value) = match *self {
+            Cause::StaleCookie(time) => {
+                late = time.to_be_bytes();
+                (code::STALE_COOKIE, &late[..])
             }
-            Cause::StaleCookie(late) => {
-                write_parameter(code::STALE_COOKIE, &late.to_be_bytes(), out);
-            }
-            Cause::OutOfResource => write_parameter(code::OUT_OF_RESOURCE, &[], out),
-            Cause::UnrecognizedChunk(chunk) => {
-                write_parameter(code::UNRECOGNIZED_CHUNK, chunk, out);
-            }
-            Cause::UnrecognizedParameters(list) => {
-                let mut all = Vec::new();
-                for item in list {
-                    all.resize(padded(all.len()), 0);
-                    all.extend_from_slice(item);
-                }
-                write_parameter(code::UNRECOGNIZED_PARAMETERS, &all, out);
-            }
-            Cause::NoUserData(tsn) => {
-                write_parameter(code::NO_USER_DATA, &tsn.0.to_be_bytes(), out);
-            }
-            Cause::ShuttingDown => write_parameter(code::SHUTTING_DOWN, &[], out),
-            Cause::UserAbort(text) => write_parameter(code::USER_ABORT, text.as_bytes(), out),
-            Cause::ProtocolViolation(text) => {
-                write_parameter(code::PROTOCOL_VIOLATION, text.as_bytes(), out);
-            }
-        }
+            Cause::UnrecognizedChunk(chunk) => (code::UNRECOGNIZED_CHUNK, chunk),
+            Cause::UserAbort(text) => (code::USER_ABORT, text.as_bytes()),
+            Cause::ProtocolViolation(text) => (code::PROTOCOL_VIOLATION, text.as_bytes()),
+        };
+        write_parameter(code, value, out);
     }
 }
 
@@ -118,22 +85,22 @@ impl fmt::Display for Causes {
                 .try_for_each(|letter| fmt::Write::write_char(f, letter))
         };
         match code {
-            code::INVALID_STREAM => f.write_str("invalid stream"),
+            1 => f.write_str("invalid stream"),
             2 => f.write_str("missing mandatory parameter"),
             code::STALE_COOKIE => f.write_str("stale cookie"),
-            code::OUT_OF_RESOURCE => f.write_str("out of resource"),
+            4 => f.write_str("out of resource"),
             5 => f.write_str("unresolvable address"),
             code::UNRECOGNIZED_CHUNK => match value.first() {
                 Some(kind) => write!(f, "unrecognized chunk type {kind}"),
                 None => f.write_str("unrecognized chunk type"),
             },
             7 => f.write_str("invalid mandatory parameter"),
-            code::UNRECOGNIZED_PARAMETERS => f.write_str("unrecognized parameters"),
+            8 => f.write_str("unrecognized parameters"),
             code::NO_USER_DATA if value.len() >= 4 => {
                 write!(f, "no user data in chunk {}", u32_at(&value, 0))
             }
             code::NO_USER_DATA => f.write_str("no user data"),
-            code::SHUTTING_DOWN => f.write_str("cookie received while shutting down"),
+            10 => f.write_str("cookie received while shutting down"),
             11 => f.write_str("restart with new addresses"),
             code::USER_ABORT => text(f, "aborted by the application"),
             code::PROTOCOL_VIOLATION => text(f, "protocol violation"),

@@ -108,11 +108,9 @@ impl ForwardTsn {
 /// A chunk of a type that is not known here.
 #[derive(Debug, Clone)]
 pub(crate) struct Unknown {
-    /// Its type.
-    pub(crate) kind: u8,
     /// What its type says about it.
     pub(crate) rule: Unrecognized,
-    /// The whole chunk, for the report.
+    /// The whole chunk, for the report; its type is the first byte.
     pub(crate) chunk: Bytes,
 }
 
@@ -121,7 +119,7 @@ impl Chunk {
     pub(super) fn control(kind: u8, flags: u8, chunk: Bytes) -> Result<Chunk, Malformed> {
         if !kind::KNOWN.contains(&kind) {
             let rule = Unrecognized::chunk(kind);
-            return Ok(Chunk::Unknown(Unknown { kind, rule, chunk }));
+            return Ok(Chunk::Unknown(Unknown { rule, chunk }));
         }
         let mut value = chunk;
         value.advance(TLV);
@@ -150,7 +148,9 @@ impl Chunk {
             kind::COOKIE_ACK => Chunk::CookieAck,
             kind::RECONFIG => Chunk::Reconfig(Reconfig::parse(value)?),
             // The last of the known ones.
-            _ if value.len() < 4 || value.len() % 4 != 0 => return Err(Malformed::Length),
+            _ if value.len() < 4 || !value.len().is_multiple_of(4) => {
+                return Err(Malformed::Length);
+            }
             _ => Chunk::ForwardTsn(ForwardTsn {
                 cumulative: Tsn(u32_at(&value, 0)),
                 list: value.slice(4..),

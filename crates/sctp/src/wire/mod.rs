@@ -11,9 +11,9 @@ pub(crate) mod snap;
 
 pub(crate) use builder::{Builder, DataHeader};
 pub(crate) use cause::{Cause, Causes};
-pub(crate) use chunk::{Chunk, Data, ForwardTsn, Unknown};
+pub(crate) use chunk::{Chunk, Data, ForwardTsn};
 pub(crate) use init::Init;
-pub(crate) use packet::{Chunks, Packet};
+pub(crate) use packet::Packet;
 pub(crate) use reconfig::{Reconfig, ReconfigParam, ReconfigResult, StreamIds};
 pub(crate) use sack::SackView;
 
@@ -72,6 +72,9 @@ pub(crate) enum Malformed {
     /// The CRC32C of the packet is another.
     #[error("the checksum does not match")]
     Checksum,
+    /// Meant for another port.
+    #[error("the packet is for another port")]
+    Port,
     /// A length field that is too small for its kind, or reaches beyond the end.
     #[error("a length field does not fit")]
     Length,

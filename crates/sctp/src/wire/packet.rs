@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes};
 
 use super::chunk::{BEGIN, Chunk, Data, END, IMMEDIATE, UNORDERED};
-use super::{DATA_HEADER, HEADER, Malformed, TLV, kind, padded, u16_at, u32_at};
+use super::{DATA_HEADER, HEADER, Malformed, PORT, TLV, kind, padded, u16_at, u32_at};
 use crate::serial::{Ssn, Tsn};
 
 /// Bytes beside its data that a DATA chunk may keep alive by being a slice of its datagram; with more around them the data are copied.
@@ -21,10 +21,6 @@ pub(super) fn checksum(packet: &[u8]) -> u32 {
 pub(crate) struct Packet {
     /// Verification tag.
     pub(crate) tag: u32,
-    /// Port the peer sent from.
-    pub(crate) source: u16,
-    /// Port the peer sent to.
-    pub(crate) destination: u16,
     /// Number of chunks, at least one.
     pub(crate) count: usize,
     /// The chunks, without the common header.
@@ -41,6 +37,9 @@ impl Packet {
         datagram[8..HEADER].fill(0);
         if checksum(&datagram) != sum {
             return Err(Malformed::Checksum);
+        }
+        if u16_at(&datagram, 2) != PORT {
+            return Err(Malformed::Port);
         }
         let mut at = HEADER;
         let mut count = 0;
@@ -63,17 +62,10 @@ impl Packet {
             at += padded(len);
             count += 1;
         }
-        let (source, destination) = (u16_at(&datagram, 0), u16_at(&datagram, 2));
         let tag = u32_at(&datagram, 4);
         let mut rest = Bytes::from(datagram);
         rest.advance(HEADER);
-        Ok(Packet {
-            tag,
-            source,
-            destination,
-            count,
-            rest,
-        })
+        Ok(Packet { tag, count, rest })
     }
 
     /// Type of the first chunk.

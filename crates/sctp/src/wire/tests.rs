@@ -348,68 +348,52 @@ fn small_control_chunks_are_read_and_written_as_the_layouts_say() {
 }
 
 #[test]
-fn error_causes_are_written_and_told_in_words() {
-    let params = [
-        Bytes::from(hex("c123 0005 77")),
-        Bytes::from(hex("4123 0004")),
-    ];
-    let cases: [(Cause<'_>, &str, &str); 9] = [
+fn error_causes_are_told_in_words() {
+    for (causes, words) in [
+        ("0001 0008 0009 0000", "invalid stream"),
         (
-            Cause::InvalidStream(9),
-            "0001 0008 0009 0000",
-            "invalid stream",
+            "0002 000a 00000001 0007 0000",
+            "missing mandatory parameter",
         ),
-        (Cause::StaleCookie(7), "0003 0008 00000007", "stale cookie"),
-        (Cause::OutOfResource, "0004 0004", "out of resource"),
-        (
-            Cause::UnrecognizedChunk(&[0x40, 0, 0, 4]),
-            "0006 0008 40000004",
-            "unrecognized chunk type 64",
-        ),
-        (
-            Cause::UnrecognizedParameters(&params),
-            "0008 0010 c123 0005 77 000000 4123 0004",
-            "unrecognized parameters",
-        ),
-        (
-            Cause::NoUserData(Tsn(7)),
-            "0009 0008 00000007",
-            "no user data in chunk 7",
-        ),
-        (
-            Cause::ShuttingDown,
-            "000a 0004",
-            "cookie received while shutting down",
-        ),
-        (
-            Cause::UserAbort("bye"),
-            "000c 0007 627965 00",
-            "aborted by the application: bye",
-        ),
-        (
-            Cause::ProtocolViolation("no"),
-            "000d 0006 6e6f 0000",
-            "protocol violation: no",
-        ),
-    ];
-    for (cause, text, words) in cases {
-        let cause_bytes = hex(text);
-        let out = written(|b| b.push_error(&[cause]));
-        assert_eq!(out[4..], cause_bytes, "{words}");
-        let Chunk::Error(causes) = Packet::parse(packet(&to_hex(&out)))
-            .unwrap()
-            .chunks()
-            .next()
-            .unwrap()
-            .unwrap()
-        else {
+        ("0003 0008 00000007", "stale cookie"),
+        ("0004 0004", "out of resource"),
+        ("0005 0004", "unresolvable address"),
+        ("0006 0008 40000004", "unrecognized chunk type 64"),
+        ("0007 0004", "invalid mandatory parameter"),
+        ("0008 0008 c123 0004", "unrecognized parameters"),
+        ("0009 0008 00000007", "no user data in chunk 7"),
+        ("000a 0004", "cookie received while shutting down"),
+        ("000b 0004", "restart with new addresses"),
+        ("000c 0007 627965 00", "aborted by the application: bye"),
+        ("000d 0006 6e6f 0000", "protocol violation: no"),
+        ("0063 0004", "error cause 99"),
+        ("0001 0003 0000", "no cause given"),
+    ] {
+        let value = hex(causes);
+        let chunk = format!("09 00 {:04x} {causes}", 4 + value.len());
+        let Chunk::Error(causes) = one(&chunk) else {
             panic!()
         };
         assert_eq!(causes.to_string(), words);
-        assert_eq!(
-            causes.stale_cookie(),
-            matches!(cause, Cause::StaleCookie(_))
-        );
+        assert_eq!(causes.stale_cookie(), words == "stale cookie");
+    }
+}
+
+#[test]
+fn error_causes_are_written_as_the_layouts_say() {
+    for (cause, text) in [
+        (Cause::StaleCookie(7), "09 00 000c 0003 0008 00000007"),
+        (
+            Cause::UnrecognizedChunk(&[0x40, 0, 0, 5, 9]),
+            "09 00 000d 0006 0009 4000000509 000000",
+        ),
+        (Cause::UserAbort("bye"), "09 00 000b 000c 0007 627965 00"),
+        (
+            Cause::ProtocolViolation("no"),
+            "09 00 000a 000d 0006 6e6f 0000",
+        ),
+    ] {
+        assert_eq!(written(|b| b.push_error(&[cause])), hex(text));
     }
     // Two causes: the padding between them counts, the last one's does not.
     let out = written(|b| b.push_abort(false, &[Cause::UserAbort("a"), Cause::UserAbort("b")]));
@@ -417,10 +401,6 @@ fn error_causes_are_written_and_told_in_words() {
         out,
         hex("06 00 0011 000c 0005 61 000000 000c 0005 62 000000")
     );
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -543,7 +523,6 @@ fn unknown_chunks_say_what_to_do_with_them() {
         let Chunk::Unknown(unknown) = one(&format!("{kind:02x} 07 0005 aa 000000")) else {
             panic!()
         };
-        assert_eq!(unknown.kind, kind);
         assert_eq!(unknown.rule, Unrecognized { stop, report });
         assert_eq!(unknown.chunk[..], [kind, 7, 0, 5, 0xaa]);
     }
@@ -560,14 +539,57 @@ fn chunks_of_a_packet_come_in_order_and_share_the_datagram() {
         [Ok(Chunk::CookieAck), Ok(Chunk::Data(_)), Ok(Chunk::Sack(_))]
     ));
     let parsed = Packet::parse(packet(&format!("0b 00 0004 {data}"))).unwrap();
-    assert_eq!(
-        (parsed.count, parsed.first_kind(), parsed.first_flags()),
-        (2, 11, 0)
+    let first = (parsed.first_kind(), parsed.first_flags());
+    assert_eq!((parsed.count, first, parsed.tag), (2, (11, 0), 0x0102_0304));
+}
+
+#[test]
+fn a_packet_for_another_port_is_refused() {
+    let mut datagram = packet("0b 00 0004");
+    datagram[3] ^= 1;
+    datagram[8..12].fill(0);
+    let sum = crc_fast::crc32_iscsi(&datagram).to_le_bytes();
+    datagram[8..12].copy_from_slice(&sum);
+    assert_eq!(Packet::parse(datagram).unwrap_err(), Malformed::Port);
+}
+
+/// The data of the only DATA chunk, and whether they lie in the datagram itself.
+fn data_and_place(packet: Vec<u8>) -> (Bytes, bool) {
+    let range = packet.as_ptr_range();
+    let mut chunks = Packet::parse(packet).unwrap().chunks();
+    let data = chunks.find_map(|chunk| match chunk {
+        Ok(Chunk::Data(data)) => Some(data.payload),
+        _ => None,
+    });
+    let data = data.unwrap();
+    let inside = range.contains(&data.as_ptr());
+    (data, inside)
+}
+
+#[test]
+fn data_are_slices_of_the_datagram_unless_they_would_keep_much_else_of_it() {
+    let full = format!(
+        "00 03 047c 00000001 0000 0000 00000035 {}",
+        "5a".repeat(1132)
     );
-    assert_eq!(
-        (parsed.tag, parsed.source, parsed.destination),
-        (0x0102_0304, 5000, 5000)
+    let sack = "03 00 0010 00000001 00010000 0000 0000";
+    let gaps = format!(
+        "03 00 0060 00000001 00010000 0014 0000 {}",
+        "00020002".repeat(20)
     );
+    let tiny = "00 03 0011 00000001 0000 0000 00000035 61 000000";
+    for (chunks, slice) in [
+        (full.clone(), true),
+        (format!("{sack} {full}"), true),
+        (format!("{full} {sack}"), true),
+        (format!("{gaps} {full}"), false),
+        (tiny.to_owned(), true),
+        (format!("{tiny} {}", "81 00 0004".repeat(20)), false),
+    ] {
+        let (data, inside) = data_and_place(packet(&chunks));
+        assert_eq!(inside, slice, "{chunks}");
+        assert!(data[..] == *b"a" || data[..] == [0x5a; 1132]);
+    }
 }
 
 #[test]
