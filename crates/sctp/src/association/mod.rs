@@ -272,10 +272,10 @@ impl Association {
         if self.timers.heartbeat.is_some_and(|at| at <= now) {
             self.consider_heartbeat(now);
         }
-        if let Some(transfer) = &mut self.transfer {
-            if transfer.sender.deadline().is_some_and(|at| at <= now) {
-                transfer.sender.on_timeout(now);
-            }
+        if let Some(transfer) = &mut self.transfer
+            && transfer.sender.deadline().is_some_and(|at| at <= now)
+        {
+            transfer.sender.on_timeout(now);
         }
         self.advance(now);
     }

@@ -99,11 +99,11 @@ impl Association {
     }
 
     pub(super) fn on_shutdown(&mut self, now: Time, cumulative: Tsn) {
-        if let Some(transfer) = &mut self.transfer {
-            if transfer.sender.on_cumulative(now, cumulative).is_err() {
-                self.figures.dropped += 1;
-                return;
-            }
+        if let Some(transfer) = &mut self.transfer
+            && transfer.sender.on_cumulative(now, cumulative).is_err()
+        {
+            // Counted by the sender.
+            return;
         }
         match self.state {
             State::Established | State::ShutdownPending => {

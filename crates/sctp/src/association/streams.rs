@@ -12,6 +12,9 @@ use crate::types::{Chunks, Event, PayloadProtocolIdentifier, ReliabilityType, St
 /// Streams that a peer may have open by its own doing. Data of more is acknowledged and dropped.
 const MAX_BY_PEER: usize = 4096;
 
+/// The highest id of a data channel (RFC 8831 section 6.3): 65535 is reserved.
+const MAX_ID: u16 = u16::MAX - 1;
+
 /// How far the end of the outgoing half has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outgoing {
@@ -83,7 +86,7 @@ impl Streams {
     }
 
     fn insert_by_peer(&mut self, id: u16) -> bool {
-        let room = self.by_peer < MAX_BY_PEER;
+        let room = self.by_peer < MAX_BY_PEER && id <= MAX_ID;
         if room {
             self.by_peer += 1;
             self.entries.insert(id, Entry::new(true));
@@ -285,6 +288,9 @@ impl<'a> Stream<'a> {
     pub(super) fn open(association: &'a mut Association, id: u16) -> Result<Self, Error> {
         if association.state != State::Established {
             return Err(Error::NotEstablished);
+        }
+        if id > MAX_ID {
+            return Err(Error::Other("65535 is not a stream id".into()));
         }
         match association.streams.entries.get(&id) {
             Some(entry) if entry.gone => Err(Error::ErrStreamResetPending),
