@@ -51,7 +51,7 @@ fn error_never_ends_an_association() {
     for mut bench in [Bench::waiting(), Bench::established()] {
         let state = bench.a.state;
         bench.receive(|packet| {
-            packet.push_error(&[Cause::OutOfResource, Cause::ProtocolViolation("no")]);
+            packet.push_error(&[Cause::UserAbort("none"), Cause::ProtocolViolation("no")]);
         });
         assert_eq!(bench.a.state, state);
         assert!(bench.sent().is_empty());
