@@ -96,8 +96,14 @@ def figures(sent, received):
         "receiver_rss_mb": received["rss_mb"],
         "p50_ms": received["p50_ms"],
         "p99_ms": received["p99_ms"],
+        "retransmitted": retransmitted(sent["more"]),
         "more": sent["more"],
     }
+
+
+def retransmitted(more):
+    """The share of a sender's packets, where its engine counts them."""
+    return more["retransmitted"] / max(more["packets"], 1) if "packets" in more else None
 
 
 def transfer(sender, receiver, seed, size, limit, skip, seconds, path=None, probe=None):

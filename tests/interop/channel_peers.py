@@ -20,6 +20,7 @@ COMMANDS = {
     "framewire": [TARGET / "release" / "examples" / "channel_peer"],
     "aiortc": [ROOT / ".venv-interop" / "bin" / "python", INTEROP / "aiortc_peer.py", "--loopback"],
     "libdatachannel": ["node", RIVALS / "libdatachannel" / "peer.mjs"],
+    "chromium": [sys.executable, INTEROP / "browser_peer.py"],
     "webrtc-rs": [RIVALS_TARGET / "release" / "bench-webrtc-rs"],
     "str0m": [RIVALS_TARGET / "release" / "bench-stock-str0m"],
 }
@@ -71,6 +72,10 @@ class Peer:
             self.passed.append(got)
 
     def stop(self):
+        if self.kind == "chromium":
+            # It ends its browser when its input ends.
+            self.process.stdin.close()
+            self.process.wait(20)
         self.process.kill()
         self.process.wait(10)
         self.process.stdin.close()

@@ -1,5 +1,9 @@
-"""Our data channels with other engines' over whole processes: both roles, echo, order, loss, unreliable channels, id reuse, ends."""
+"""Our data channels with other engines' over whole processes: both roles, echo, order, loss, unreliable channels, id reuse, ends.
 
+CHANNEL_ENGINES names other engines than these two, for runs by hand: `CHANNEL_ENGINES=chromium` needs a Chromium.
+"""
+
+import os
 import zlib
 
 import pytest
@@ -7,7 +11,7 @@ from channel_peers import Peer, connect
 from relay import Relay
 
 US = "framewire"
-ENGINES = ["aiortc", "libdatachannel"]
+ENGINES = os.environ.get("CHANNEL_ENGINES", "aiortc libdatachannel").split()
 # Around the user data of a packet, and the largest message each side takes: aiortc announces 64 KiB.
 SIZES = [1, 2, 3, 4, 1131, 1132, 1133, 2264, 16384, 65535, 65536]
 LARGE = [65537, 131072]
