@@ -48,7 +48,7 @@ impl Association {
                 self.control.wanted = true;
             }
         }
-        self.advance(now);
+        self.advance();
     }
 
     /// Whether the packet carries the tag it must (RFC 9260 section 8.5).
@@ -149,7 +149,7 @@ impl Association {
             Chunk::Reconfig(reconfig) => {
                 if self.transfer.is_some() {
                     for param in reconfig.into_params() {
-                        self.on_reconfig(now, param);
+                        self.on_reconfig(param);
                     }
                 }
             }

@@ -105,7 +105,7 @@ pub struct Association {
     figures: Figures,
     line: Timeline,
     /// The earliest deadline of everything; valid unless `deadline_stale`.
-    deadline: Option<Time>,
+    wake_at: Option<Instant>,
     deadline_stale: bool,
     /// When anything was last sent or received.
     active_at: Time,
@@ -133,7 +133,7 @@ impl Association {
             control: Control::default(),
             figures: Figures::default(),
             line: Timeline::default(),
-            deadline: None,
+            wake_at: None,
             deadline_stale: true,
             active_at: Time::default(),
             max_send_message: usize::MAX,
@@ -207,12 +207,14 @@ impl Association {
 
     /// Lets timers run that are due at `now`. Costs one comparison when none is.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now = self.line.at(now);
         if self.deadline_stale {
             self.find_deadline();
         }
-        if self.deadline.is_some_and(|at| at <= now) {
+        if self.wake_at.is_some_and(|at| at <= now) {
+            let now = self.line.at(now);
             self.run_timers(now);
+        } else {
+            self.line.begin(now);
         }
     }
 
@@ -221,7 +223,7 @@ impl Association {
         if self.deadline_stale {
             self.find_deadline();
         }
-        self.line.instant(self.deadline?)
+        self.wake_at
     }
 
     /// Always `None`: the endpoint need not be told anything.
@@ -246,7 +248,7 @@ impl Association {
             .transfer
             .as_ref()
             .filter(|_| self.state != State::Closed);
-        self.deadline = [
+        let deadline = [
             self.timers.earliest(),
             transfer.and_then(|t| t.sender.deadline()),
             transfer.and_then(|t| t.receiver.sack_deadline()),
@@ -254,6 +256,7 @@ impl Association {
         .into_iter()
         .flatten()
         .min();
+        self.wake_at = deadline.and_then(|at| self.line.instant(at));
         self.deadline_stale = false;
     }
 
@@ -264,7 +267,7 @@ impl Association {
             self.repeat_handshake(now);
         }
         if self.timers.shutdown.fire(now) {
-            self.repeat_shutdown(now);
+            self.repeat_shutdown();
         }
         if self.timers.reset.fire(now) {
             self.repeat_reset();
@@ -277,7 +280,7 @@ impl Association {
         {
             transfer.sender.on_timeout(now);
         }
-        self.advance(now);
+        self.advance();
     }
 
     /// Sends a heartbeat after a long silence, else looks again when the silence would be long enough.
@@ -295,12 +298,12 @@ impl Association {
     }
 
     /// Lets resets and the shutdown go on, which wait for data to be acknowledged or to arrive.
-    fn advance(&mut self, now: Time) {
+    fn advance(&mut self) {
         if self.resets.waits() {
-            self.advance_resets(now);
+            self.advance_resets();
         }
         if matches!(self.state, State::ShutdownPending | State::ShutdownReceived) {
-            self.advance_shutdown(now);
+            self.advance_shutdown();
         }
     }
 

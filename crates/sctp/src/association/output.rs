@@ -23,7 +23,7 @@ impl Association {
             return None;
         }
         if self.resets.waits() {
-            self.advance_resets(now);
+            self.advance_resets();
         }
         let mut packets = Vec::with_capacity(if self.transfer_wants(now) { 16 } else { 1 });
         self.take_ready(now, &mut packets);

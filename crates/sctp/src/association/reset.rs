@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::Association;
 use crate::serial::{Rsn, Tsn};
-use crate::time::Time;
 use crate::wire::{Builder, ReconfigParam, ReconfigResult, StreamIds};
 
 /// Longest wait before a request is repeated.
@@ -94,7 +93,7 @@ impl Resets {
 
 impl Association {
     /// Performs the peer's held request and begins our next one, as far as the data allows.
-    pub(super) fn advance_resets(&mut self, _now: Time) {
+    pub(super) fn advance_resets(&mut self) {
         let received = self.received_up_to();
         if let Some(held) = self.resets.held.take_if(|h| !h.last_tsn.after(received)) {
             self.perform_reset(&held.streams);
@@ -155,7 +154,7 @@ impl Association {
                 None => false,
             };
             if !self.control.reset_request {
-                let now = self.line.latest().unwrap_or_default();
+                let now = self.line.latest();
                 let first = self.rto();
                 self.timers.reset.arm(now, first, LONGEST_WAIT);
             }
@@ -176,7 +175,7 @@ impl Association {
         }
     }
 
-    pub(super) fn on_reconfig(&mut self, now: Time, param: ReconfigParam) {
+    pub(super) fn on_reconfig(&mut self, param: ReconfigParam) {
         match param {
             ReconfigParam::OutgoingReset {
                 request,
@@ -197,11 +196,9 @@ impl Association {
                     streams,
                 });
                 self.answer_reset(request, ReconfigResult::InProgress);
-                self.advance_resets(now);
+                self.advance_resets();
             }
-            ReconfigParam::Response { request, result } => {
-                self.on_reset_answer(now, request, result)
-            }
+            ReconfigParam::Response { request, result } => self.on_reset_answer(request, result),
             ReconfigParam::IncomingReset { request, .. }
             | ReconfigParam::TsnReset { request }
             | ReconfigParam::AddOutgoing { request }
@@ -238,7 +235,7 @@ impl Association {
         self.control.wanted = true;
     }
 
-    fn on_reset_answer(&mut self, now: Time, number: Rsn, result: ReconfigResult) {
+    fn on_reset_answer(&mut self, number: Rsn, result: ReconfigResult) {
         let Some(request) = self.resets.request.take_if(|r| r.number == number) else {
             return;
         };
@@ -252,7 +249,9 @@ impl Association {
                 self.control.reset_request = false;
                 self.timers.reset.stop();
                 let first = self.rto();
-                self.timers.reset.arm(now, first, LONGEST_WAIT);
+                self.timers
+                    .reset
+                    .arm(self.line.latest(), first, LONGEST_WAIT);
                 return;
             }
             // The peer will never do it. The streams are closed all the same; their numbers go on where they were.
@@ -270,7 +269,7 @@ impl Association {
             }
             self.streams.outgoing_done(id);
         }
-        self.advance_resets(now);
+        self.advance_resets();
     }
 
     fn perform_reset(&mut self, streams: &StreamIds) {

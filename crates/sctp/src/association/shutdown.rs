@@ -22,19 +22,14 @@ impl Association {
             }
             State::Established => {
                 self.state = State::ShutdownPending;
-                if let Some(now) = self.line.latest() {
-                    self.advance_shutdown(now);
-                } else {
-                    // Nothing was ever sent, and the first pass will find it so.
-                    self.send_shutdown();
-                }
+                self.advance_shutdown();
             }
             _ => {}
         }
     }
 
     /// Goes on once everything written was acknowledged.
-    pub(super) fn advance_shutdown(&mut self, _now: Time) {
+    pub(super) fn advance_shutdown(&mut self) {
         let drained = self
             .transfer
             .as_ref()
@@ -76,7 +71,7 @@ impl Association {
             self.control.shutdown_ack = !sent;
         }
         if sent && self.timers.shutdown.at.is_none() {
-            let now = self.line.latest().unwrap_or_default();
+            let now = self.line.latest();
             let first = self.rto();
             self.timers.shutdown.arm(now, first, LONGEST_WAIT);
         }
@@ -84,7 +79,7 @@ impl Association {
     }
 
     /// No answer came: says it again, but not for ever.
-    pub(super) fn repeat_shutdown(&mut self, _now: Time) {
+    pub(super) fn repeat_shutdown(&mut self) {
         if self.timers.shutdown.rounds >= MAX_TRIES {
             let cause = Cause::UserAbort("no answer to the shutdown");
             self.abort(&cause, AssociationError::ShutdownTimeout);
@@ -108,7 +103,7 @@ impl Association {
         match self.state {
             State::Established | State::ShutdownPending => {
                 self.state = State::ShutdownReceived;
-                self.advance_shutdown(now);
+                self.advance_shutdown();
             }
             // Both began: each answers the other.
             State::ShutdownSent => self.send_shutdown_ack(),
