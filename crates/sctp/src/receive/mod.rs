@@ -2,6 +2,8 @@
 //! Not the reading application's view of streams, nor anything that is sent but the contents of SACKs.
 use std::time::Duration;
 
+mod assembly;
+mod counters;
 #[doc(hidden)]
 pub mod gates;
 mod held;
@@ -9,6 +11,7 @@ mod message;
 mod policy;
 mod streams;
 
+pub(crate) use counters::{Counters, TooBig};
 pub(crate) use message::{Message, Parts};
 
 use crate::serial::Tsn;
@@ -17,7 +20,7 @@ use crate::wire::{Builder, Data, ForwardTsn};
 use held::{Held, PAGE, SPAN};
 use message::Open;
 use policy::{MAX_DUPLICATES, Policy};
-use streams::{Placed, Streams};
+use streams::Streams;
 
 /// Blocks and duplicates together in one SACK: what fits a packet of the usual size.
 const MAX_ENTRIES: usize = 265;
@@ -31,44 +34,6 @@ const PART: usize = 128;
 const LIST_PLACE: usize = 48;
 /// Part of the window that this memory may take before the window shrinks by it. Packets of full size stay below.
 const OVERHEAD_SHARE: u32 = 8;
-
-/// A message that is larger than may be received, or than the window will ever hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message of more than {limit} bytes arrives")]
-pub(crate) struct TooBig {
-    /// The limit that it breaks.
-    pub(crate) limit: usize,
-}
-
-/// What was received and what was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Counters {
-    /// DATA chunks, all of them.
-    pub(crate) chunks: u64,
-    /// Bytes of user data accepted.
-    pub(crate) bytes: u64,
-    /// Chunks that had arrived before.
-    pub(crate) duplicates: u64,
-    /// Chunks dropped because the window was full.
-    pub(crate) no_window: u64,
-    /// Chunks dropped because they were too far ahead.
-    pub(crate) too_far: u64,
-    /// Parts dropped because they fit no message, or their message broke off.
-    pub(crate) broken: u64,
-    /// Parts dropped because the peer gave up on their message.
-    pub(crate) given_up: u64,
-    /// Messages dropped because their number had been delivered, skipped or reset.
-    pub(crate) stale: u64,
-    /// Chunks and messages dropped because there are too many streams.
-    pub(crate) no_stream: u64,
-}
-
-impl Counters {
-    /// Everything dropped, duplicates not counted.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.no_window + self.too_far + self.broken + self.given_up + self.stale + self.no_stream
-    }
-}
 
 /// The receiving half of an association.
 #[derive(Debug)]
@@ -320,124 +285,6 @@ impl Receiver {
         self.highest != self.cumulative
     }
 
-    /// Takes a chunk above a gap, and its whole message if it is the last part that was missing.
-    fn ahead(&mut self, data: Data) -> Result<(), TooBig> {
-        let tsn = data.tsn;
-        if tsn.after(self.highest) {
-            self.highest = tsn;
-        }
-        self.held.insert(data);
-        let Some((first, last)) = self.held.message_around(tsn) else {
-            return Ok(());
-        };
-        let mut whole: Option<Open> = None;
-        let mut at = first;
-        loop {
-            // `message_around` found every one of them.
-            if let Some(data) = self.held.take(at) {
-                match &mut whole {
-                    None if data.begin => whole = Some(Open::new(data)),
-                    Some(open) if open.takes(&data) => open.push(data.payload),
-                    _ => {
-                        self.free(data.payload.len(), 1);
-                        self.counters.broken += 1;
-                    }
-                }
-            }
-            if at == last {
-                break;
-            }
-            at = at.next();
-        }
-        match whole {
-            Some(open) if open.message.len > self.max_message => Err(self.too_big()),
-            Some(open) => {
-                self.deliver(open);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Goes up over what arrived before the gap was filled.
-    fn advance(&mut self) -> Result<(), TooBig> {
-        while self.has_gap() && self.held.contains(self.cumulative.next()) {
-            self.cumulative = self.cumulative.next();
-            match self.held.remove(self.cumulative) {
-                Some(data) => self.append(data)?,
-                // Part of a message that is delivered: the one begun before it has no end.
-                None => self.break_off(),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the chunk that follows all before it.
-    #[inline]
-    fn append(&mut self, data: Data) -> Result<(), TooBig> {
-        let end = data.end;
-        if data.begin {
-            self.break_off();
-            self.open = Some(Open::new(data));
-        } else {
-            match &mut self.open {
-                Some(open) if open.takes(&data) => open.push(data.payload),
-                _ => {
-                    self.break_off();
-                    self.free(data.payload.len(), 1);
-                    self.counters.broken += 1;
-                    return Ok(());
-                }
-            }
-        }
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.message.len > self.max_message)
-        {
-            return Err(self.too_big());
-        }
-        if end && let Some(open) = self.open.take() {
-            self.deliver(open);
-        }
-        Ok(())
-    }
-
-    fn too_big(&self) -> TooBig {
-        TooBig {
-            limit: self.max_message,
-        }
-    }
-
-    /// Hands a complete message to its stream.
-    fn deliver(&mut self, open: Open) {
-        let (stream, ssn, message) = open.finish();
-        let (len, parts) = (message.len, message.parts.as_slice().len());
-        match self.streams.deliver(stream, ssn, message) {
-            Placed::Kept => return,
-            Placed::Stale => self.counters.stale += 1,
-            Placed::NoStream => self.counters.no_stream += 1,
-        }
-        self.free(len, parts);
-    }
-
-    /// Drops the message that has begun, if there is one.
-    #[inline]
-    fn break_off(&mut self) {
-        if let Some(open) = self.open.take() {
-            let parts = open.message.parts.as_slice().len();
-            self.free(open.message.len, parts);
-            self.counters.broken += parts as u64;
-        }
-    }
-
-    /// Drops what is held up to a number, which is not above the highest.
-    fn give_up(&mut self, until: Tsn) {
-        let (chunks, bytes) = self.held.clear(self.cumulative, until);
-        self.free(bytes, chunks);
-        self.counters.given_up += chunks as u64;
-    }
-
     /// Panics unless the counts agree with what is really kept. For tests: looks at everything.
     pub(crate) fn check(&self) {
         let open = self.open.iter().map(|open| &open.message);
@@ -449,11 +296,6 @@ impl Receiver {
         assert_eq!((self.bytes, self.parts), (bytes, parts));
         assert!(!self.cumulative.after(self.highest));
         assert!(!self.held.contains(self.cumulative.next()) || !self.has_gap());
-    }
-
-    fn free(&mut self, bytes: usize, parts: usize) {
-        self.bytes -= bytes;
-        self.parts -= parts;
     }
 }
 
