@@ -118,6 +118,33 @@ def share(data):
     return table(["queue", "our share, %", "ours, MB/s", "Reno, MB/s", "queue, mean ms"], rows)
 
 
+def goals(data):
+    """What the channel is meant to reach, beside the medians."""
+    us, many = "framewire", Runs(data, "loopback", "framewire")
+    rows = [["loopback, MB/s", "400", many.cell("rate", 1e-6)]]
+    for rival, times in (("aiortc", 30), ("libdatachannel", 6)):
+        ours, theirs = many.values("rate"), Runs(data, "loopback", rival).values("rate")
+        ratio = number(statistics.median(ours) / statistics.median(theirs)) if ours and theirs else "–"
+        rows.append([f"loopback, times {rival}", str(times), ratio])
+    for side in ("sender", "receiver"):
+        rows.append([f"loopback, {side}'s CPU s/GB", "at most 2.5", many.cell(f"{side}_cpu_s_per_gb")])
+    rows.append(["200-byte messages, thousands/s", "600", Runs(data, "small", us).cell("messages", 1e-3)])
+    rows.append(["probe during bulk, p99 ms", "at most 5", Runs(data, "latency", us).cell("p99_ms")])
+    for receiver, least in ((us, (120, 60, 55, 45, 35)), ("aiortc", (9, 5.5, 5, 4.5, 4))):
+        for loss, reach in zip(LOSSES, least):
+            runs = Runs(data, "path", us, receiver, loss=loss)
+            rows.append([f"50 ms, {loss} %, to {receiver}, MB/s", str(reach), runs.cell("rate", 1e-6)])
+    for loss in LOSSES:
+        runs = Runs(data, "100 Mbit/s", us, loss=loss)
+        rows.append([f"100 Mbit/s, {loss} %, MB/s", "8.5" if loss == 5 else "9.5", runs.cell("rate", 1e-6)])
+        rows.append([f"100 Mbit/s, {loss} %, retransmitted %", f"at most {loss + 1}", runs.cell("retransmitted", 100)])
+        rows.append([f"100 Mbit/s, {loss} %, added queue ms", "at most 10", runs.cell("relay/there/queue_ms/mean")])
+    for name in ("share, 1 BDP", "share, 4 BDP"):
+        for sender, receiver in engines(data, name):
+            rows.append([f"{name} queue, %", "35 to 65", Runs(data, name, sender, receiver).cell("share", 100)])
+    return table(["what", "reach", "measured"], rows)
+
+
 def page(data):
     return f"""# Data channels
 
@@ -127,6 +154,10 @@ interleaved. Cells: median (min–max). Raw values: `channel.json`. What each en
 Goodput is what the receiver's application got in a window that begins after the start-up. A run is void, and repeated up to
 twice, when the relay or, between two of ours, a socket dropped anything beyond the seeded loss, or the relay was late. A rival's
 own socket buffers are what it ships with; what the kernel dropped there is in its row.
+
+## framewire
+
+{goals(data)}
 
 ## Loopback, messages of 49,160 bytes, 256 KiB buffered at most
 
@@ -191,9 +222,12 @@ def plot(data):
     labels.sort()
     for index, label in enumerate(labels):
         label[0] = max(label[0], labels[index - 1][0] + 17) if index else label[0]
-    over = max(0.0, labels[-1][0] - (height - bottom)) if labels else 0.0
+    lowest = height - bottom
+    for label in reversed(labels):
+        label[0] = min(label[0], lowest)
+        lowest = label[0] - 17
     for place, name, colour in labels:
-        parts.append(f'<text x="{width - right + 12}" y="{place - over + 4:.1f}" fill="{colour}" class="name">{name}</text>')
+        parts.append(f'<text x="{width - right + 12}" y="{place + 4:.1f}" fill="{colour}" class="name">{name}</text>')
     body = "\n".join(parts)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
  aria-label="Goodput of data channels in MB/s against loss, round trip 50 ms">
