@@ -27,6 +27,8 @@ pub(super) struct Policy {
     /// Send at once.
     now: bool,
     deadline: Option<Time>,
+    /// Something was missing when the last datagram ended.
+    gap: bool,
     duplicates: Vec<Tsn>,
     /// Window told last.
     told: u32,
@@ -41,6 +43,7 @@ impl Policy {
             since_last: 0,
             now: false,
             deadline: None,
+            gap: false,
             duplicates: Vec::new(),
             told: window,
         }
@@ -50,6 +53,8 @@ impl Policy {
     pub(super) fn datagram(&mut self, now: Time, gap: bool) {
         self.datagrams += 1;
         self.since_last += 1;
+        // The one that closes the gap is news too.
+        let gap = gap | std::mem::replace(&mut self.gap, gap);
         if gap || self.since_last >= EVERY || self.datagrams <= EAGER {
             self.now = true;
         } else if self.deadline.is_none() {
