@@ -11,6 +11,8 @@ use crate::wire::{Builder, Chunk, Data, DataHeader, Packet};
 
 /// User data of a packet of 1200 bytes on the network.
 const PAYLOAD: usize = 1132;
+/// That many bytes of data.
+static DATA: [u8; PAYLOAD] = [0x5a; PAYLOAD];
 /// Parts of a message of 48 KiB.
 const PARTS: u32 = 44;
 /// Every so many-th chunk is missing at first.
@@ -57,7 +59,7 @@ pub fn packet(tsn: u32) -> Vec<u8> {
         immediate: false,
     };
     let mut builder = Builder::new(7, 1200);
-    builder.push_data(&header, &[0x5a; PAYLOAD]);
+    builder.push_data(&header, &DATA);
     builder.finish()
 }
 
