@@ -288,3 +288,54 @@ fn a_lost_message_does_not_delay_the_next_of_an_unordered_stream() {
     assert!(got.is_some_and(|(_, m)| m == pattern(700, 2)));
     assert_eq!(pair.now - sent, Duration::from_millis(10));
 }
+
+#[test]
+fn the_handle_of_a_scope_shows_the_figures_of_its_association() {
+    use sctp_proto::tuning::{Congestion, Tuning, scope};
+    let mut pair = Pair::new();
+    let mut tuning = Tuning::default();
+    tuning.receive_window = 2 << 20;
+    tuning.congestion = Congestion::NewReno;
+    let (endpoint, ours) = scope(tuning, || {
+        sctp_proto::Endpoint::new(Default::default(), None)
+    });
+    let (server, theirs) = scope(Tuning::default(), pair::endpoint_in_scope);
+    pair.peers[CLIENT].endpoint = endpoint;
+    pair.peers[SERVER].endpoint = server;
+    pair.connect(CLIENT);
+    pair.run(SECOND, |pair| pair.peers.iter().all(|p| p.connected()));
+    pair.peers[CLIENT].open(1);
+    for _ in 0..10 {
+        pair.peers[CLIENT].write(1, &pattern(20_000, 3));
+    }
+    let mut got = 0;
+    pair.run(5 * SECOND, |pair| {
+        got += std::iter::from_fn(|| pair.peers[SERVER].read(1)).count();
+        got == 10
+    });
+    pair.wait(SECOND);
+    let (sent, received) = (ours.snapshot(), theirs.snapshot());
+    assert_eq!(
+        (sent.bytes_sent, sent.unsent, sent.outstanding),
+        (200_000, 0, 0)
+    );
+    assert_eq!((received.bytes_received, received.held), (200_000, 0));
+    assert!(sent.packets_sent >= received.packets_received && received.packets_received >= 190);
+    assert!(sent.peer_window > 7 << 20 && received.peer_window == 2 << 20);
+    assert!(sent.srtt >= Duration::from_millis(20) && sent.srtt < Duration::from_millis(50));
+    assert_eq!(sent.dropped + received.dropped + sent.packets_lost, 0);
+    assert_eq!(
+        ours.stream(1).map(|s| (s.bytes_sent, s.outstanding)),
+        Some((200_000, 0))
+    );
+    assert_eq!(theirs.stream(1).map(|s| s.bytes_received), Some(200_000));
+    assert_eq!(ours.stream(2), None);
+    // Reading can be paused from outside.
+    theirs.set_reading(false);
+    pair.peers[CLIENT].write(1, &pattern(1000, 4));
+    pair.wait(SECOND);
+    assert!(pair.peers[SERVER].read(1).is_none());
+    assert_eq!(theirs.snapshot().held, 1000);
+    theirs.set_reading(true);
+    assert!(pair.peers[SERVER].read(1).is_some());
+}

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Association;
-use crate::tuning::counters::{FOLLOWED_STREAMS, Snapshot, StreamSnapshot};
+use crate::tuning::counters::{Snapshot, StreamSnapshot};
 
 /// What the association itself counts. The rest is counted where it happens, in sender and receiver.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Association {
         }
     }
 
-    fn write_figures(&self) {
+    fn write_figures(&mut self) {
         let shared = &self.setup.shared;
         let mut snapshot = Snapshot {
             packets_sent: self.figures.packets_sent,
@@ -60,18 +60,17 @@ impl Association {
                     + counters.bad_sacks,
                 ..snapshot
             };
-            for (id, bytes_received) in self.streams.received().take(FOLLOWED_STREAMS) {
-                let (bytes_sent, bytes_retransmitted) =
-                    transfer.sender.stream_bytes(id).unwrap_or_default();
-                let figures = StreamSnapshot {
+            let sender = &transfer.sender;
+            self.streams.write_figures(shared, |id, bytes_received| {
+                let (bytes_sent, bytes_retransmitted) = sender.stream_bytes(id).unwrap_or_default();
+                StreamSnapshot {
                     bytes_sent,
                     bytes_retransmitted,
-                    unsent: transfer.sender.unsent(id) as u64,
-                    outstanding: transfer.sender.stream_outstanding(id),
+                    unsent: sender.unsent(id) as u64,
+                    outstanding: sender.stream_outstanding(id),
                     bytes_received,
-                };
-                shared.write_stream(id, &figures);
-            }
+                }
+            });
         }
         shared.write(&snapshot);
     }

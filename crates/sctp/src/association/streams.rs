@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Association, State, Transfer};
 use crate::error::{AssociationError, Error};
 use crate::send::{Reliability, ReliabilityKind};
+use crate::tuning::counters::{FOLLOWED_STREAMS, Shared, StreamSnapshot};
 use crate::types::{Chunks, Event, PayloadProtocolIdentifier, ReliabilityType, StreamEvent};
 
 /// Streams that a peer may have open by its own doing. Data of more is acknowledged and dropped.
@@ -42,6 +43,8 @@ struct Entry {
     early: bool,
     outgoing: Outgoing,
     bytes_received: u64,
+    /// Where its figures go, if they go anywhere.
+    place: Option<usize>,
 }
 
 impl Entry {
@@ -56,6 +59,7 @@ impl Entry {
             early: false,
             outgoing: Outgoing::Open,
             bytes_received: 0,
+            place: None,
         }
     }
 }
@@ -113,9 +117,18 @@ impl Streams {
         self.events.push_back(Event::AssociationLost { reason });
     }
 
-    /// The streams with what was received on them, for the figures.
-    pub(super) fn received(&self) -> impl Iterator<Item = (u16, u64)> {
-        self.entries.iter().map(|(id, e)| (*id, e.bytes_received))
+    /// Writes the figures of the first streams; `rest` adds what the sender knows.
+    pub(super) fn write_figures(
+        &mut self,
+        shared: &Shared,
+        rest: impl Fn(u16, u64) -> StreamSnapshot,
+    ) {
+        for (id, entry) in self.entries.iter_mut().take(FOLLOWED_STREAMS) {
+            entry.place = entry.place.or_else(|| shared.claim(*id));
+            if let Some(place) = entry.place {
+                shared.write_stream(place, &rest(*id, entry.bytes_received));
+            }
+        }
     }
 
     /// The peer confirmed the end of our half.

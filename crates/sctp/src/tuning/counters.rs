@@ -159,14 +159,16 @@ impl Shared {
         self.figures.write(snapshot);
     }
 
-    /// Writes one stream's figures; the stream is left out when all slots are taken by others.
-    pub(crate) fn write_stream(&self, id: u16, snapshot: &StreamSnapshot) {
-        let key = u32::from(id) + 1;
-        let Some(slot) = self.slot(id).or_else(|| {
-            let free = self.streams.iter().find(|s| s.id.load(Relaxed) == 0)?;
-            free.id.store(key, Relaxed);
-            Some(free)
-        }) else {
+    /// A place for a stream's figures; `None` when all are taken.
+    pub(crate) fn claim(&self, id: u16) -> Option<usize> {
+        let free = self.streams.iter().position(|s| s.id.load(Relaxed) == 0)?;
+        self.streams[free].id.store(u32::from(id) + 1, Relaxed);
+        Some(free)
+    }
+
+    /// Writes the figures of the stream that has claimed the place.
+    pub(crate) fn write_stream(&self, place: usize, snapshot: &StreamSnapshot) {
+        let Some(slot) = self.streams.get(place) else {
             return;
         };
         slot.sent.store(snapshot.bytes_sent, Relaxed);
@@ -211,12 +213,14 @@ mod tests {
                 bytes_sent: u64::from(id),
                 ..StreamSnapshot::default()
             };
-            shared.write_stream(id, &figures);
+            let place = shared.claim(id);
+            assert_eq!(place.is_some(), id < 64);
+            shared.write_stream(place.unwrap_or(FOLLOWED_STREAMS), &figures);
         }
         assert_eq!(shared.stream(63).map(|s| s.bytes_sent), Some(63));
         assert_eq!(shared.stream(64), None);
         shared.forget_stream(5);
-        shared.write_stream(64, &StreamSnapshot::default());
+        assert_eq!(shared.claim(64), Some(5));
         assert!(shared.stream(64).is_some());
         assert_eq!(shared.stream(5), None);
     }

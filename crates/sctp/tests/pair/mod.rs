@@ -119,12 +119,14 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
 pub(crate) fn endpoint(seed: u64) -> Endpoint {
     let mut tuning = Tuning::default();
     tuning.seed = Some(seed);
+    tuning::scope(tuning, endpoint_in_scope).0
+}
+
+/// An endpoint with the tuning of the scope this is called in.
+pub(crate) fn endpoint_in_scope() -> Endpoint {
     let mut server = ServerConfig::default();
     server.transport = transport();
-    tuning::scope(tuning, || {
-        Endpoint::new(Arc::new(EndpointConfig::default()), Some(Arc::new(server)))
-    })
-    .0
+    Endpoint::new(Arc::new(EndpointConfig::default()), Some(Arc::new(server)))
 }
 
 impl Pair {
