@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from conftest import CROP, HANG_GUARD, LOCAL, WHOLE, Stopwatch, interop, picture, threads_of
 
-from framewire.errors import ConnectError, SessionClosedError
-from framewire.webrtc import ManualSource, RTSPSource, SessionState, StreamConfig, StreamSource, VideoFileSource
+from framewire.errors import ConfigurationError, ConnectError, SessionClosedError
+from framewire.webrtc import ManualSource, RTSPSource, SessionOptions, SessionState, StreamConfig, StreamSource, VideoFileSource
 
 PICTURE_BACK = {"stream_output": ["image"], "turn_server": LOCAL}
 
@@ -452,3 +452,33 @@ def test_model_mode_pairs_predictions_with_the_frames_of_a_track(detector, feede
         pairs = [next(frames) for _ in range(10)]
     assert all(data is None or "predictions" in data for _, data in pairs)
     assert sum(data is not None for _, data in pairs) >= 5
+
+
+def test_fresh_results_come_newest_last_and_the_stats_count_what_was_lost(client, feeder):
+    source, seen = ManualSource(), []
+    config = StreamConfig(data_output=["crop"], turn_server=LOCAL)
+    session = client.webrtc.stream(source, workflow=CROP, config=config, options=SessionOptions(fresh_results=0.2))
+
+    @session.on_data
+    def keep(data, metadata):
+        seen.append(metadata.frame_id)
+        if len(seen) == 10:
+            session.close()
+
+    feeder(source, size=(320, 240))
+    session.run()
+    assert seen == sorted(set(seen))
+    assert set(session.stats()["fresh_results"]) == {"overtaken", "incomplete"}
+
+
+@pytest.mark.parametrize("given", [0.0, 66.0, -1.0, "soon"])
+def test_a_lifetime_of_results_that_makes_no_sense_is_refused(client, given):
+    session = client.webrtc.stream(ManualSource(), workflow=CROP, options=SessionOptions(fresh_results=given))
+    with pytest.raises(ConfigurationError, match="fresh_results"):
+        session.start()
+
+
+def test_batch_loses_no_results_and_says_so(client, clip):
+    session = client.webrtc.stream(VideoFileSource(clip), workflow=CROP, options=SessionOptions(fresh_results=0.2))
+    with pytest.raises(ConfigurationError, match="fresh_results.*batch"):
+        session.start()

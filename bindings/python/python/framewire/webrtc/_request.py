@@ -60,7 +60,7 @@ def native_session(
         "requested_plan": _text(settings.requested_plan, "requested_plan"),
         "requested_region": _text(settings.requested_region, "requested_region"),
         "processing_timeout": _whole(settings.processing_timeout, "processing_timeout"),
-        "fresh_results": _number(settings.fresh_results, "fresh_results"),
+        "fresh_results": _number(options.fresh_results, "fresh_results"),
         "predictions_output": _text(predictions_output, "predictions_output"),
         "request_overrides": _json(extra, "get_initialization_params()") if extra else None,
         "options": _options(options),

@@ -43,11 +43,6 @@ class StreamConfig:
     processing_timeout: Optional[int] = None
     """Seconds after which the worker ends the session; None is the worker's default."""
 
-    fresh_results: Optional[float] = None
-    """Realtime only: seconds (0.2 is a good value) after which a result is lost rather than hold up newer ones; what a newer
-    one overtook is dropped, and `stats()["fresh_results"]` counts it. Without effect with an original worker. None: every
-    result comes, in order."""
-
 
 @dataclass(frozen=True)
 class Recovery:
@@ -99,6 +94,9 @@ class SessionOptions:
     """Frames kept ready for the consumer. Default 8 (`WEBRTC_VIDEO_QUEUE_MAX_SIZE`)."""
     max_frame_age: Optional[float] = None
     """Realtime: how long a frame may wait for its consumer once a newer one is there. Default 0.05."""
+    fresh_results: Optional[float] = None
+    """Realtime: after how long a result is lost rather than hold up newer ones; 0.2 is a good value. What a newer one overtook
+    is dropped; `stats()["fresh_results"]` counts. No effect with an original worker. Default: every result comes, in order."""
     bitrate: Optional[Bitrate] = None
     """Sources that send video from here."""
     connect_timeout: Optional[float] = None
