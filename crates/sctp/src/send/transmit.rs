@@ -31,8 +31,7 @@ impl Sender {
         self.stamp_lifetimes(now);
         let room = out.remaining();
         if self.recovery.probe {
-            self.recovery.probe = false;
-            self.write_probe(now, out);
+            self.recovery.probe = !self.write_probe(now, out);
         } else if self.may_start(now) {
             self.write_lost(now, out);
             if self.lost.is_empty() && self.recovery.allowance.is_none() {
@@ -264,23 +263,25 @@ impl Sender {
     }
 
     /// The tail loss probe: new data if the peer may get some, else the highest chunk that is not acknowledged.
-    fn write_probe(&mut self, now: u64, out: &mut Builder) {
+    /// False if it did not fit what is left of the packet.
+    fn write_probe(&mut self, now: u64, out: &mut Builder) -> bool {
+        let room = out.remaining();
         if !self.lost.is_empty() {
-            self.recovery.allowance.get_or_insert(1);
+            let allowance = self.recovery.allowance.replace(1);
             self.write_lost(now, out);
-            self.recovery.allowance = None;
-            return;
+            self.recovery.allowance = allowance;
+            return out.remaining() < room || self.lost.is_empty();
         }
-        self.counters.probes += 1;
         if self.heard
             && let Some(slot) = self.next_message(now)
             && let Some(message) = self.messages.get(slot)
         {
             let len = message.rest().min(self.payload);
-            let fits = chunk_size(len) <= out.remaining();
-            if fits && self.peer_takes(len as u64) && self.fits_window(chunk_size(len) as u64) {
-                self.send_new(slot, len, now, out);
-                return;
+            let size = chunk_size(len);
+            if self.peer_takes(len as u64) && self.fits_window(size as u64) {
+                let sent = size <= room && self.send_new(slot, len, now, out);
+                self.counters.probes += u64::from(sent);
+                return sent;
             }
         }
         let mut tsn = self.ring.next();
@@ -288,12 +289,12 @@ impl Sender {
             tsn = tsn.prev();
             let entry = self.ring.at(tsn);
             if !entry.has(ACKED | ABANDONED) {
-                if entry.size() <= out.remaining() as u64 {
-                    self.resend(tsn, now, true, out);
-                }
-                return;
+                let sent = entry.size() <= room as u64 && self.resend(tsn, now, true, out);
+                self.counters.probes += u64::from(sent);
+                return sent;
             }
         }
+        true
     }
 
     /// Asks to be called again if only the pacer is in the way.

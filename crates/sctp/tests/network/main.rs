@@ -4,8 +4,11 @@
 
 mod fairness;
 mod goodput;
+mod loopback;
 mod net;
 mod outage;
 mod peer;
 mod peers;
+mod real;
 mod run;
+mod whole;

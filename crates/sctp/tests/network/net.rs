@@ -137,7 +137,7 @@ pub trait Node {
     /// The next packet to send now. Called until there is none.
     fn poll(&mut self, now: u64) -> Option<Vec<u8>>;
     fn timeout(&mut self, now: u64);
-    fn deadline(&self) -> Option<u64>;
+    fn deadline(&mut self) -> Option<u64>;
     /// User data handed to the application in order.
     fn delivered(&self) -> u64 {
         0

@@ -317,7 +317,7 @@ impl Node for Peer {
         }
     }
 
-    fn deadline(&self) -> Option<u64> {
+    fn deadline(&mut self) -> Option<u64> {
         match (self.answer_at, self.served_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -8,7 +8,7 @@ use super::net::{Net, Node, Path, Queueing, S};
 use super::peer::{Habits, Peer};
 
 /// Bytes that a source keeps ready to be sent.
-const READY: usize = 256 << 10;
+pub const READY: usize = 256 << 10;
 /// Length of its messages.
 pub const MESSAGE: usize = 49_500;
 
@@ -141,7 +141,7 @@ impl Node for End {
         }
     }
 
-    fn deadline(&self) -> Option<u64> {
+    fn deadline(&mut self) -> Option<u64> {
         match self {
             End::Upload(upload) => {
                 let frame = match (upload.source, upload.written_at) {
