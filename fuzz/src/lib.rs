@@ -28,8 +28,10 @@ pub const TARGETS: &[(&str, Body)] = &[
     #[cfg(not(test))]
     ("rtsp_inspector", foreign::rtsp_inspector),
     ("sctp_cookie", sctp_proto::__fuzz::cookie),
+    ("sctp_network", sctp_proto::__fuzz::network),
     ("sctp_packet", sctp_proto::__fuzz::packet),
     ("sctp_receiver", sctp_proto::__fuzz::receiver),
+    ("sctp_sender", sctp_proto::__fuzz::sender),
     ("sctp_snap", sctp_proto::__fuzz::snap_token),
     ("sdp", transport::sdp),
     ("session", __fuzz::session),

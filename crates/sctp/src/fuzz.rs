@@ -1,8 +1,12 @@
 //! Fuzz bodies: any bytes in, a panic when something does not hold.
 //! Not tests by themselves; they are run over corpora, and by coverage-guided tools.
+mod network;
 mod receiver;
+mod sender;
 
+pub use network::network;
 pub use receiver::receiver;
+pub use sender::sender;
 
 use crate::cookie::{Cookie, Key, PeerInfo};
 use crate::serial::Tsn;

@@ -13,7 +13,7 @@ impl Sender {
             let entry = self.ring.at(tsn);
             flying += if entry.has(FLYING) { entry.size() } else { 0 };
             lost += usize::from(entry.has(LOST));
-            if entry.has(FLYING) && entry.has(LOST | ACKED | ABANDONED) {
+            if entry.has(FLYING) && entry.has(LOST | ACKED) {
                 return Some(format!("{tsn:?} is in flight and also {:#x}", entry.state));
             }
             if entry.has(PARKED) && entry.has(LOST | FLYING | ACKED | ABANDONED) {
@@ -59,7 +59,7 @@ impl Sender {
             }
         }
         let timers = self.recovery.deadline();
-        if !self.ring.is_empty() && timers.is_none() {
+        if !self.ring.is_empty() && timers.is_none() && !self.pending_forward_tsn(Time(0)) {
             return Some("something is outstanding and no timer runs".into());
         }
         None
@@ -69,5 +69,11 @@ impl Sender {
     #[doc(hidden)]
     pub(crate) fn is_late(&self, now: Time) -> bool {
         self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether the next packet may go beyond the window: a probe, or what a timeout allows.
+    #[doc(hidden)]
+    pub(crate) fn may_exceed_window(&self) -> bool {
+        self.recovery.probe || self.recovery.allowance.is_some()
     }
 }

@@ -1,7 +1,7 @@
 //! Messages that are given up: those sent too often or too old, and telling the peer to skip them (RFC 3758).
 //! Not the choice of policy; messages of the channel protocol never come here.
 use super::messages::{Message, Policy};
-use super::ring::{ABANDONED, ACKED, Entry, FLYING, LOST, PARKED};
+use super::ring::{ABANDONED, ACKED, Entry, LOST, PARKED};
 use super::{Sender, Time};
 use crate::serial::{Ssn, Tsn};
 use crate::wire::Builder;
@@ -195,12 +195,9 @@ impl Sender {
             return;
         }
         let was = *entry;
-        entry.state = (was.state | ABANDONED) & !(FLYING | LOST | PARKED);
-        if was.has(FLYING) {
-            self.in_flight -= was.size();
-        }
+        // What is on its way still fills the path: it leaves the flight when it arrives or is overtaken.
+        entry.state = (was.state | ABANDONED) & !(LOST | PARKED);
         self.lost.remove(tsn);
-        self.log.finish(was.sending);
         self.outstanding -= u64::from(was.len);
         self.counters.bytes_abandoned += u64::from(was.len);
     }
@@ -212,6 +209,8 @@ impl Sender {
             ssn: message.ssn,
             unordered: message.unordered,
             end: true,
+            // Never sent: no transmission has this number.
+            sending: u64::MAX,
             state: ABANDONED,
             ..Entry::default()
         };

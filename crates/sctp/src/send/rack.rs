@@ -154,7 +154,7 @@ impl Sender {
         self.recovery.probe = false;
         let mut tsn = self.ring.first();
         while tsn != self.ring.next() {
-            if !self.ring.at(tsn).has(ACKED | ABANDONED | LOST) {
+            if !self.ring.at(tsn).has(ACKED | LOST) {
                 self.mark_lost(tsn);
             }
             tsn = tsn.next();
@@ -217,7 +217,7 @@ impl Sender {
                 self.recovery.judge_at = Some(due);
                 break;
             }
-            if self.reports.hides(sending.tsn) {
+            if self.reports.hides(sending.tsn) && !self.ring.at(sending.tsn).has(ABANDONED) {
                 self.park(sending.tsn);
             } else {
                 self.mark_lost(sending.tsn);
@@ -263,16 +263,20 @@ impl Sender {
         lost
     }
 
-    /// Takes a chunk out of flight and queues it to be sent again.
+    /// Takes a chunk out of flight and, unless it was given up, queues it to be sent again.
     fn mark_lost(&mut self, tsn: Tsn) {
         let entry = self.ring.at_mut(tsn);
         let (size, sending) = (entry.size(), entry.sending);
         if entry.has(FLYING) {
             self.in_flight -= size;
         }
-        entry.state = (entry.state | LOST | DOUBTED) & !(FLYING | PARKED);
-        self.lost.insert(tsn);
+        entry.state &= !(FLYING | PARKED);
         self.log.finish(sending);
+        if entry.has(ABANDONED) {
+            return;
+        }
+        entry.state |= LOST | DOUBTED;
+        self.lost.insert(tsn);
         self.counters.lost += 1;
     }
 

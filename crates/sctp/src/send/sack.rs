@@ -193,12 +193,16 @@ impl Sender {
         }
         let was = *entry;
         entry.state = (was.state | ACKED) & !(FLYING | LOST | PARKED);
-        if was.has(ABANDONED) {
-            return;
-        }
         let size = was.size();
         if was.has(FLYING) {
             self.in_flight -= size;
+        }
+        if was.has(ABANDONED) {
+            if was.has(FLYING) {
+                news.chunks += 1;
+                self.deliver(&was, now, news);
+            }
+            return;
         }
         if was.has(LOST) {
             self.lost.remove(tsn);

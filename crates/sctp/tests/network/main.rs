@@ -4,6 +4,7 @@
 
 mod fairness;
 mod goodput;
+mod latency;
 mod loopback;
 mod net;
 mod outage;

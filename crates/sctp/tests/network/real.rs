@@ -1,14 +1,14 @@
 //! Both ends as they are in use: endpoint and association through the public interface, with messages whose every byte is checked.
 //! Not the sender alone: handshake, receiver and packets are the crate's too.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sctp_proto::tuning::{self, Handle, Tuning};
 use sctp_proto::{
     Association, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
-    PayloadProtocolIdentifier, ServerConfig, StreamEvent, TransportConfig,
+    PayloadProtocolIdentifier, ReliabilityType, ServerConfig, StreamEvent, TransportConfig,
 };
 
 use super::net::Node;
@@ -27,6 +27,10 @@ pub struct Real {
     /// Whether it writes without end; otherwise it reads.
     writes: bool,
     messages: u64,
+    /// Messages may be given up: unordered, how, how much.
+    partial: Option<(bool, ReliabilityType, u32)>,
+    /// Numbers of the messages that were read, if some may be missing.
+    seen: HashSet<u64>,
     pub lost: bool,
     pub handle: Handle,
 }
@@ -59,6 +63,8 @@ impl Real {
             connected: false,
             writes,
             messages: 0,
+            partial: None,
+            seen: HashSet::new(),
             lost: false,
             handle,
         }
@@ -72,6 +78,19 @@ impl Real {
             tuning.receive_window = window;
             Real::new(tuning, writes)
         })
+    }
+
+    /// The same, with messages that may be given up.
+    pub fn partial_pair(seed: u64, partial: (bool, ReliabilityType, u32)) -> [Real; 2] {
+        Real::pair(seed, 8 << 20).map(|mut real| {
+            real.partial = Some(partial);
+            real
+        })
+    }
+
+    /// Messages written or read.
+    pub fn messages(&self) -> u64 {
+        self.messages
     }
 
     fn at(&self, now: u64) -> Instant {
@@ -96,7 +115,11 @@ impl Real {
                     if self.writes {
                         let opened =
                             association.open_stream(STREAM, PayloadProtocolIdentifier::Binary);
-                        opened.expect("the stream opens");
+                        let mut stream = opened.expect("the stream opens");
+                        if let Some((unordered, kind, value)) = self.partial {
+                            let set = stream.set_reliability_params(unordered, kind, value);
+                            set.expect("it is open");
+                        }
                     }
                 }
                 Event::AssociationLost { .. } => self.lost = true,
@@ -130,8 +153,16 @@ impl Real {
         let mut got = vec![0; MESSAGE];
         while let Some(chunks) = stream.read().expect("it is open") {
             assert_eq!(chunks.read(&mut got), Ok(MESSAGE));
-            Real::fill(&mut self.message, self.messages);
-            assert!(got == self.message, "message {} is another", self.messages);
+            let mut number = self.messages;
+            if let Some((unordered, ..)) = self.partial {
+                number = u64::from_be_bytes(got[..8].try_into().expect("eight bytes"));
+                let new = self.seen.insert(number);
+                assert!(new, "message {number} came twice");
+                let later = self.seen.iter().all(|seen| *seen <= number);
+                assert!(unordered || later, "message {number} came late");
+            }
+            Real::fill(&mut self.message, number);
+            assert!(got == self.message, "message {number} is another");
             self.messages += 1;
         }
     }

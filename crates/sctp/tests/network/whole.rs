@@ -1,5 +1,7 @@
 //! Whole associations over paths that lose: goodput as promised, every message once and in order.
 
+use sctp_proto::ReliabilityType;
+
 use super::net::{Net, Node, Path, S};
 use super::real::Real;
 
@@ -53,5 +55,32 @@ fn associations_reach_what_is_promised_without_a_rate_limit() {
         );
         assert!(goodput >= promised, "{loss} %: {goodput}");
         assert!(resent <= loss / 100.0 + 0.01, "{loss} %: {resent}");
+    }
+}
+
+#[test]
+fn messages_that_may_be_given_up_come_whole_and_once_and_never_block_the_others() {
+    for unordered in [false, true] {
+        for (kind, value, least) in [
+            (ReliabilityType::Rexmit, 0, 0.02),
+            (ReliabilityType::Rexmit, 1, 0.8),
+            (ReliabilityType::Rexmit, 5, 0.99),
+            (ReliabilityType::Timed, 20, 0.0),
+            (ReliabilityType::Timed, 400, 0.9),
+        ] {
+            let path = Path::new(20.0, 50, 1.0).losing(5.0);
+            let partial = (unordered, kind, value);
+            let mut net = Net::new(path, Real::partial_pair(1, partial).into());
+            net.run(8 * S, |_, _| {});
+            assert!(!net.nodes[0].lost && !net.nodes[1].lost);
+            let (written, read) = (net.nodes[0].messages(), net.nodes[1].messages());
+            println!("unordered {unordered}, {kind:?} {value}: {read} of {written}");
+            // Some were not sent yet.
+            assert!(
+                read as f64 >= least * (written as f64 - 10.0),
+                "{read} of {written}"
+            );
+            assert!(written > 100, "it stood still after {written}");
+        }
     }
 }
