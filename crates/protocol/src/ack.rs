@@ -8,6 +8,10 @@ use crate::FrameId;
 /// Frames a worker may be ahead of the client unless `WEBRTC_DATA_CHANNEL_ACK_WINDOW` says otherwise.
 pub const DEFAULT_ACK_WINDOW: u64 = 1;
 
+/// The same for a framewire client, when nothing is said: so many results may be on the network, in its decoders and with its
+/// handlers at once. With 1 each would wait for the whole way of the one before, with a path of 50 ms at 20 frames a second.
+pub const OWN_ACK_WINDOW: u64 = 8;
+
 /// Messages a client tracks individually while they wait for handlers or consumers; further ones are tracked as a group.
 pub const MAX_PENDING_ACKS: usize = 1024;
 

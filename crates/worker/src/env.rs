@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use framewire_protocol::ack::parse_ack_window;
+
 /// One variable whose text has no meaning; the value itself is not repeated (it may be a secret).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("environment variable {name}: {expected}")]
@@ -21,8 +23,9 @@ pub struct WorkerEnv {
     pub worker_enabled: bool,
     /// `WEBRTC_REALTIME_PROCESSING` (true): default of the request's field.
     pub realtime_processing: bool,
-    /// `WEBRTC_DATA_CHANNEL_ACK_WINDOW` (1): negative becomes 0, unparsable becomes 1.
-    pub ack_window: u64,
+    /// `WEBRTC_DATA_CHANNEL_ACK_WINDOW`: negative becomes 0, unparsable becomes 1. `None` (unset) is 1, and
+    /// [`OWN_ACK_WINDOW`](framewire_protocol::ack::OWN_ACK_WINDOW) for a framewire client.
+    pub ack_window: Option<u64>,
     /// `WEBRTC_DATA_CHANNEL_BUFFER_SIZE_LIMIT` (32 MiB): above it the sender waits for a quarter of it.
     pub buffer_limit: usize,
     /// `WEBRTC_GZIP_PREVIEW_FRAME_COMPRESSION`: `None` (unset) sends plain bodies.
@@ -74,7 +77,7 @@ impl Default for WorkerEnv {
         WorkerEnv {
             worker_enabled: true,
             realtime_processing: true,
-            ack_window: 1,
+            ack_window: None,
             buffer_limit: 32 * 1024 * 1024,
             gzip: None,
             jpeg_quality: 80,
@@ -115,7 +118,8 @@ impl WorkerEnv {
                 "WEBRTC_REALTIME_PROCESSING",
                 defaults.realtime_processing,
             )?,
-            ack_window: parse_ack_window(get("WEBRTC_DATA_CHANNEL_ACK_WINDOW")),
+            ack_window: get("WEBRTC_DATA_CHANNEL_ACK_WINDOW")
+                .map(|text| parse_ack_window(Some(&text))),
             buffer_limit: parse_buffer_limit(get(BUFFER_LIMIT), defaults.buffer_limit)?,
             gzip: parse_bool(GZIP, get(GZIP))?,
             jpeg_quality: parse_quality(get(JPEG_QUALITY), defaults.jpeg_quality)?,
@@ -164,13 +168,6 @@ fn parse_bool(name: &'static str, value: Option<String>) -> Result<Option<bool>,
             name,
             expected: "must be true or false",
         }),
-    }
-}
-
-fn parse_ack_window(value: Option<String>) -> u64 {
-    match value.map(|text| text.trim().parse::<i64>()) {
-        None | Some(Err(_)) => 1,
-        Some(Ok(window)) => u64::try_from(window).unwrap_or(0),
     }
 }
 
@@ -265,8 +262,9 @@ mod tests {
     fn the_ack_window_follows_the_originals_rules() {
         for (text, want) in [("4", 4), ("-3", 0), ("many", 1), ("0", 0), (" 2 ", 2)] {
             let env = read(&[("WEBRTC_DATA_CHANNEL_ACK_WINDOW", text)]).unwrap();
-            assert_eq!(env.ack_window, want, "{text}");
+            assert_eq!(env.ack_window, Some(want), "{text}");
         }
+        assert_eq!(read(&[]).unwrap().ack_window, None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use framewire_media::FramePool;
+use framewire_protocol::ack::{DEFAULT_ACK_WINDOW, OWN_ACK_WINDOW};
 use framewire_protocol::job::{Job, JobConfig, JobLimits, JobSource};
 use framewire_protocol::net::AddressClass;
 use framewire_protocol::output::{DataOutput, StreamOutput, validate_outputs};
@@ -21,7 +22,7 @@ use crate::config::WorkerConfig;
 use crate::http::errors::ApiError;
 use crate::http::sdp_needs::{SdpNeeds, VideoRoles};
 use crate::library::WorkflowLibrary;
-use crate::session::{Plan, SendRules, SourceKind, VideoOut, WorkPlan};
+use crate::session::{CompressRule, Plan, SendRules, SourceKind, VideoOut, WorkPlan};
 use crate::sources::PullSpec;
 use crate::worker::App;
 use crate::workflow::{RunnerOptions, Workflow};
@@ -35,7 +36,7 @@ pub(crate) struct Settings {
     realtime: bool,
     processing: Option<Duration>,
     ice_servers: Vec<IceServer>,
-    gzip: bool,
+    compress: CompressRule,
     /// What our two ends agree on; `None`: the client is an original.
     agreement: Option<Agreement>,
     /// The source of the request's own, if it names one.
@@ -77,7 +78,12 @@ impl Settings {
                 .unwrap_or(env.realtime_processing),
             processing,
             ice_servers: ice_servers(config, request, near)?,
-            gzip: env.gzip == Some(true) && request.sender().reads_gzip(),
+            compress: match env.gzip {
+                _ if !request.sender().reads_gzip() => CompressRule::Never,
+                None => CompressRule::WhenItPays,
+                Some(true) => CompressRule::Always,
+                Some(false) => CompressRule::Never,
+            },
             agreement: request.framewire.clone(),
             pull,
         })
@@ -203,13 +209,23 @@ impl Settings {
         let job = JobConfig::new(source)
             .with_batch(!self.realtime)
             .with_outputs(stream, self.data_output.clone())
-            .with_ack_window(config.env.ack_window)
+            .with_ack_window(self.ack_window(config))
             .with_upload_limits(UploadLimits::new(config.max_upload_bytes))
             .with_agreement(self.agreement.is_some())
             .with_verified_uploads(self.agreed(Feature::Upload))
             .with_fresh_results(self.agreed(Feature::Freshness))
             .with_limits(times);
         Job::new(now, job)
+    }
+
+    fn ack_window(&self, config: &WorkerConfig) -> u64 {
+        let ours = self.agreement.is_some();
+        let usual = if ours {
+            OWN_ACK_WINDOW
+        } else {
+            DEFAULT_ACK_WINDOW
+        };
+        config.env.ack_window.unwrap_or(usual)
     }
 
     /// The pipeline's side.
@@ -235,7 +251,7 @@ impl Settings {
             jpeg_quality: config.env.jpeg_quality,
             raw_pictures: self.agreed(Feature::RawImage),
             rules: SendRules {
-                gzip: self.gzip,
+                compress: self.compress,
                 buffer_limit: config.env.buffer_limit,
                 timeout: config.limits.send_timeout,
                 log_latency: config.env.debug_latency,

@@ -91,7 +91,7 @@ fn without_acknowledgements_every_frame_still_comes() {
 
 #[test]
 fn after_the_first_acknowledgement_the_window_holds() {
-    let worker = worker_with(|config| config.env.ack_window = 3);
+    let worker = worker_with(|config| config.env.ack_window = Some(3));
     let mut client = Client::start(&worker, |body| body["data_output"] = json!([]));
     client.acks = false;
     // The acknowledgement is there before the first frame, so that the gate is closed from the start.

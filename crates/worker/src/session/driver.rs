@@ -3,7 +3,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use framewire_protocol::job::{Completion, Job, JobEnd, JobInput, JobOutput, JobW
 use framewire_transport::{CloseReason, DataChannel, Peer, PeerEvent};
 use tokio::sync::watch;
 
+use super::compress::{self, Compression};
 use super::control::{Control, number};
 use super::known::Known;
 use super::pipeline::{Pipeline, Plan, Shared, Tally};
@@ -71,6 +72,7 @@ impl Session {
         let cut = parts.place.cut_signal();
         let shared = Shared {
             control: Arc::new(Control::new(parts.job)),
+            compression: Arc::new(Mutex::new(Compression::new(parts.plan.rules.compress))),
             metrics: parts.metrics,
             tally: Arc::new(Tally::default()),
             place: Arc::new(parts.place),
@@ -213,6 +215,13 @@ impl Session {
                     self.shared.tally.control_messages.add(1);
                 }
                 control.handle(JobInput::Message { channel, data });
+            }
+            PeerEvent::BufferedAmountLow(id) => {
+                // Unless the next body is on its way already: then the channel never rested.
+                let channel = control.channel(u64::from(id.0));
+                if channel.is_some_and(|channel| channel.buffered_amount() == 0) {
+                    compress::lock(&self.shared.compression).drained(Instant::now());
+                }
             }
             PeerEvent::Stalled => control.handle(JobInput::Stalled(STALLED)),
             PeerEvent::Resumed => control.handle(JobInput::Resumed),

@@ -1,6 +1,7 @@
 //! One session from its answer to its end: an own thread that drives the job machine, and its pipeline.
 //! Not signalling: a session begins when the answer exists.
 
+mod compress;
 mod control;
 mod count;
 mod decode;
@@ -23,6 +24,7 @@ mod track;
 mod upload;
 mod work;
 
+pub(crate) use compress::CompressRule;
 pub(crate) use driver::{Session, SessionParts};
 pub(crate) use pipeline::{Plan, VideoOut, frame_pool};
 pub(crate) use send::SendRules;

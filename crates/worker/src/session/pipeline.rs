@@ -2,13 +2,14 @@
 //! Not the stages themselves: each is one file.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use framewire_media::{FramePool, PoolLimits};
 use framewire_protocol::queue::QueuePolicy;
 use framewire_transport::{VideoCodec, VideoTrack};
 
+use super::compress::Compression;
 use super::control::Control;
 use super::count::Counts;
 use super::decode::Decode;
@@ -105,6 +106,7 @@ pub(crate) struct Pipeline {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) control: Arc<Control>,
+    pub(crate) compression: Arc<Mutex<Compression>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tally: Arc<Tally>,
     /// Held by every thread: the place is free when the last one is over.
@@ -300,6 +302,7 @@ impl Parts<'_> {
         let send = Send {
             results: results.clone(),
             control: self.shared.control.clone(),
+            compression: self.shared.compression.clone(),
             writer,
             rules,
             metrics: self.shared.metrics.clone(),

@@ -1,17 +1,18 @@
 //! The sending stage: serializes outputs, waits for its turn, cuts the message and feeds the channel.
 //! Not the completion message: the session thread sends that after the last frame.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framewire_protocol::chunk::{CHUNK_SIZE, ResultChunks, split_result};
-use framewire_protocol::encoding;
+use framewire_protocol::encoding::gzip;
 use framewire_protocol::job::JobInput;
 use framewire_protocol::message::write_none_message;
 use framewire_protocol::output::DataOutput;
 use framewire_transport::DataChannel;
 
+use super::compress::{CompressRule, Compression, lock};
 use super::control::{Control, Turn};
 use super::count::{Counts, DropReason};
 use super::message::{MessageWriter, Written};
@@ -26,8 +27,8 @@ const FRESH_LIMIT: usize = 64 << 10;
 /// How results are sent; fixed for a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendRules {
-    /// Compress bodies.
-    pub(crate) gzip: bool,
+    /// When bodies are compressed.
+    pub(crate) compress: CompressRule,
     /// Buffered bytes above which a chunk waits until only a quarter is left.
     pub(crate) buffer_limit: usize,
     /// Longest such wait.
@@ -40,6 +41,7 @@ pub(crate) struct SendRules {
 pub(crate) struct Send {
     pub(crate) results: Handoff<Processed>,
     pub(crate) control: Arc<Control>,
+    pub(crate) compression: Arc<Mutex<Compression>>,
     pub(crate) writer: MessageWriter,
     pub(crate) rules: SendRules,
     pub(crate) metrics: Arc<Metrics>,
@@ -118,11 +120,10 @@ impl Send {
         let fresh = turn.fresh.as_ref().filter(|fresh| fresh.is_open());
         // What reports errors must not get lost.
         let fresh = fresh.filter(|_| !written.failed);
-        let gzip = self.rules.gzip && turn.data_output != DataOutput::None && !written.raw;
-        let body = Bytes::from(match written.body {
-            body if gzip => encoding::gzip(&body),
-            body => body,
-        });
+        // A channel that drops what is late is never what a session waits for.
+        let watched =
+            fresh.is_none() && is_compressible(turn, &written) && self.compression().watches();
+        let body = self.compressed(turn, written);
         let length = body.len();
         let chunks = split_result(turn.frame, body, CHUNK_SIZE).or_else(|error| {
             // Larger than any reader takes: the client gets the reason instead, and the session goes on.
@@ -131,6 +132,10 @@ impl Send {
             split_result(turn.frame, Bytes::from(small), CHUNK_SIZE)
         });
         let chunks = chunks.map_err(|error| Lost::Channel(error.to_string()))?;
+        if watched {
+            channel.set_buffered_amount_low_threshold(0);
+            self.compression().begin(Instant::now());
+        }
         match fresh {
             Some(fresh) => self
                 .feed(fresh, chunks, FRESH_LIMIT)
@@ -143,7 +148,34 @@ impl Send {
                 .feed(channel, chunks, self.rules.buffer_limit)
                 .map_err(Lost::Channel)?,
         }
+        if watched {
+            let unsent = channel.buffered_amount();
+            self.compression().sent(Instant::now(), length, unsent);
+        }
         Ok(length)
+    }
+
+    /// The body as it goes on the wire.
+    fn compressed(&self, turn: &Turn, written: Written) -> Bytes {
+        let begun = Instant::now();
+        let may = is_compressible(turn, &written);
+        let body = written.body;
+        if !may || !self.compression().wants(begun, body.len()) {
+            return body.into();
+        }
+        let shorter = gzip(&body);
+        let now = Instant::now();
+        self.compression()
+            .compressed(now, body.len(), shorter.len(), now - begun);
+        if shorter.len() < body.len() {
+            shorter.into()
+        } else {
+            body.into()
+        }
+    }
+
+    fn compression(&self) -> MutexGuard<'_, Compression> {
+        lock(&self.compression)
     }
 
     /// Sends the chunks in order; each waits while too much is buffered.
@@ -185,4 +217,9 @@ impl Send {
             Err(Lost::Channel(_)) => self.counts.dropped(DropReason::SlowChannel),
         }
     }
+}
+
+/// Pictures do not get smaller, and a message without outputs is never compressed.
+fn is_compressible(turn: &Turn, written: &Written) -> bool {
+    !written.raw && turn.data_output != DataOutput::None
 }

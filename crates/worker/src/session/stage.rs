@@ -52,6 +52,7 @@ pub(super) const SEND: &str = "send";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::compress::{CompressRule, Compression};
     use crate::session::control::Control;
     use crate::session::places::Place;
     use crate::session::places::Places;
@@ -69,6 +70,7 @@ mod tests {
         });
         Shared {
             control,
+            compression: Arc::new(Mutex::new(Compression::new(CompressRule::Never))),
             metrics: Arc::default(),
             tally: Arc::default(),
             place: Arc::new(place),
