@@ -50,7 +50,8 @@ impl AckWindow {
         }
     }
 
-    /// The client acknowledges every frame from the first on: nothing need run ahead until it does.
+    /// The client acknowledges every frame from the first on: nothing need run ahead until it does. The window begins at 1 and
+    /// grows by one with each, so that a client which does not begin (it is paused, say) gets one frame and not a windowful.
     #[must_use]
     pub fn from_the_start(mut self, acknowledges: bool) -> Self {
         self.from_the_start = acknowledges;
@@ -66,7 +67,13 @@ impl AckWindow {
 
     /// Whether this frame may be taken from the source now.
     pub fn allows(&self, frame: FrameId) -> bool {
-        !self.is_pacing() || frame.0 <= self.last.saturating_add(self.window)
+        let grown = if self.from_the_start {
+            self.last.saturating_add(1)
+        } else {
+            u64::MAX
+        };
+        let window = self.window.min(grown);
+        !self.is_pacing() || frame.0 <= self.last.saturating_add(window)
     }
 
     /// Whether acknowledgements pace this session.
@@ -183,9 +190,10 @@ mod tests {
         lockstep.acknowledge(1);
         assert!(lockstep.allows(FrameId(2)) && !lockstep.allows(FrameId(3)));
         let mut known = AckWindow::new(true, 2).from_the_start(true);
-        assert!(known.allows(FrameId(2)) && !known.allows(FrameId(3)));
-        known.acknowledge(1);
-        assert!(known.allows(FrameId(3)) && !known.allows(FrameId(4)));
+        for (ack, frame) in [(0, 1), (1, 3), (2, 4), (9, 11)] {
+            known.acknowledge(ack);
+            assert!(known.allows(FrameId(frame)) && !known.allows(FrameId(frame + 1)));
+        }
         let mut realtime = AckWindow::new(false, 0).from_the_start(true);
         realtime.acknowledge(1);
         assert!(realtime.allows(FrameId(1_000)));

@@ -23,6 +23,7 @@ mod stream;
 mod track;
 mod upload;
 mod work;
+mod writers;
 
 pub(crate) use compress::CompressRule;
 pub(crate) use driver::{Session, SessionParts};

@@ -19,12 +19,13 @@ use super::places::Place;
 use super::process::{Picture, Process, Processed};
 use super::pull::PullRead;
 use super::queue::{CloseOnDrop, EndOnDrop, Handoff};
-use super::send::{Send, SendRules};
+use super::send::{Results, Send, SendRules};
 use super::source::{RtpClock, Source, SourceFrame};
 use super::stage::{EarlyEnd, SEND, stage};
 use super::stream::Streamer;
 use super::track::TrackDecode;
 use super::work::WorkPlan;
+use super::writers::{CloseLine, Line, Ready, Writer, writer_count};
 use crate::config::Reconnect;
 use crate::metrics::{Counter, Metrics};
 use crate::sources::Stop;
@@ -163,14 +164,21 @@ impl Pipeline {
             pipeline: &pipeline,
         };
         let video = plan.video.take();
-        let rules = plan.rules;
-        let writer = MessageWriter::new(plan.jpeg_quality, plan.raw_pictures);
+        let (rules, realtime) = (plan.rules, plan.realtime);
+        let (quality, raw) = (plan.jpeg_quality, plan.raw_pictures);
+        let writer = move || MessageWriter::new(quality, raw);
         if let Some(out) = &video {
             parts.encode(out.clone(), &plan)?;
         }
         parts.source(source, &plan)?;
         parts.process(plan, video.is_some(), !kind.is_live())?;
-        parts.send(rules, writer, video.is_some())?;
+        let results = if realtime {
+            // More of them on the way would only be older when they leave.
+            Results::Direct(pipeline.results.clone())
+        } else {
+            Results::Written(parts.write(&writer)?)
+        };
+        parts.send(rules, writer(), results, video.is_some())?;
         Ok(pipeline)
     }
 
@@ -297,10 +305,38 @@ impl Parts<'_> {
         })
     }
 
-    fn send(&self, rules: SendRules, writer: MessageWriter, video: bool) -> io::Result<()> {
-        let results = &self.pipeline.results;
+    /// The threads that write messages. They end with the results, or when nobody takes what they wrote.
+    fn write(&self, writer: &dyn Fn() -> MessageWriter) -> io::Result<Line<Ready>> {
+        let writers = writer_count();
+        let line = Line::new(writers + 1);
+        let taking: Arc<Mutex<()>> = Arc::default();
+        for _ in 0..writers {
+            let writer = Writer {
+                results: self.pipeline.results.clone(),
+                taking: taking.clone(),
+                line: line.clone(),
+                control: self.shared.control.clone(),
+                writer: writer(),
+            };
+            stage("write", self.shared, &self.error, (), move || writer.run())?;
+        }
+        Ok(line)
+    }
+
+    fn send(
+        &self,
+        rules: SendRules,
+        writer: MessageWriter,
+        results: Results,
+        video: bool,
+    ) -> io::Result<()> {
+        let line = match &results {
+            Results::Written(line) => Some(CloseLine(line.clone())),
+            Results::Direct(_) => None,
+        };
+        let ends = (line, CloseOnDrop(self.pipeline.results.clone()));
         let send = Send {
-            results: results.clone(),
+            results,
             control: self.shared.control.clone(),
             compression: self.shared.compression.clone(),
             writer,
@@ -311,7 +347,6 @@ impl Parts<'_> {
             video_done: video.then(|| self.pipeline.video_done.clone()),
             source_error: self.error.clone(),
         };
-        let ends = CloseOnDrop(results.clone());
         stage(SEND, self.shared, &self.error, ends, move || send.run())
     }
 

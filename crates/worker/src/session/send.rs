@@ -19,6 +19,7 @@ use super::message::{MessageWriter, Written};
 use super::pipeline::Tally;
 use super::process::Processed;
 use super::queue::Handoff;
+use super::writers::{Line, Next, Ready};
 use crate::metrics::Metrics;
 
 /// Buffered bytes above which results that should be fresh wait at this side of the network, where newer ones replace them.
@@ -39,7 +40,7 @@ pub(crate) struct SendRules {
 
 /// One thread of a session.
 pub(crate) struct Send {
-    pub(crate) results: Handoff<Processed>,
+    pub(crate) results: Results,
     pub(crate) control: Arc<Control>,
     pub(crate) compression: Arc<Mutex<Compression>>,
     pub(crate) writer: MessageWriter,
@@ -53,6 +54,14 @@ pub(crate) struct Send {
     pub(crate) source_error: Arc<Mutex<Option<String>>>,
 }
 
+/// Where the results come from.
+pub(crate) enum Results {
+    /// Written here, as the newest ones are wanted.
+    Direct(Handoff<Processed>),
+    /// Written by threads of their own.
+    Written(Line<Ready>),
+}
+
 /// A frame that did not get through.
 enum Lost {
     /// No result channel: the frame is skipped, the session goes on.
@@ -64,11 +73,19 @@ enum Lost {
 impl Send {
     /// Runs until the results end or the session does, then says that the source is done.
     pub(crate) fn run(mut self) {
-        while let Some(processed) = self.results.pop() {
-            // Made under the mode of now, and once more if that changes before its turn: the wait for the client is
-            // used for the work, and a client still gets the mode it asked for before it let this frame go.
-            let mode = self.control.data_output();
-            let written = self.writer.write(&processed, &mode);
+        loop {
+            let ready = match self.next() {
+                Next::Item(ready) => ready,
+                Next::Failed => {
+                    return self.end(Some("internal error in the write stage".to_owned()));
+                }
+                Next::Over => break,
+            };
+            let Ready {
+                processed,
+                written,
+                mode,
+            } = ready;
             let Some(turn) = self.turn_of(&processed) else {
                 return;
             };
@@ -95,6 +112,24 @@ impl Send {
             |mut error| error.take(),
         );
         self.end(error);
+    }
+
+    /// The next result, made under the mode of now, and once more if that changes before its turn: the wait for the client
+    /// is used for the work, and a client still gets the mode it asked for before it let this frame go.
+    fn next(&mut self) -> Next<Ready> {
+        let results = match &self.results {
+            Results::Written(line) => return line.pop(),
+            Results::Direct(results) => results,
+        };
+        let Some(processed) = results.pop() else {
+            return Next::Over;
+        };
+        let mode = self.control.data_output();
+        Next::Item(Ready {
+            written: self.writer.write(&processed, &mode),
+            processed,
+            mode,
+        })
     }
 
     /// Waits for this frame's turn. Frames before it whose results were dropped for newer ones are passed over.

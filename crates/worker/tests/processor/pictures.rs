@@ -1,6 +1,7 @@
 //! Pictures behind the JSON: for clients that agreed, and never for others.
 
 use framewire_media::{Bgr, Frame, FramePool};
+use framewire_protocol::ack::OWN_ACK_WINDOW;
 use framewire_worker::ProcessedValue;
 use serde_json::{Value, json};
 
@@ -94,24 +95,31 @@ fn a_value_that_looks_like_a_picture_is_never_taken_for_one() {
 
 #[test]
 fn a_message_without_pictures_is_the_json_it_always_was() {
-    let worker = worker(|frame, _| pictures(frame, Value::Null));
-    let mut client = Client::start(&worker, |body| {
-        body["data_output"] = json!(["frame"]);
-        agrees(body, &["raw_image"]);
-    });
-    client.acks = false;
-    client.control("{\"ack\": 1}");
-    client.upload(video::small(), 49152);
-    client.result();
-    client.result(); // frame 2 was allowed already
-    assert_eq!(client.raw_results, 2);
-    for (id, names) in [(2, json!([])), (3, json!(["*"])), (4, json!(["other"]))] {
-        client.control(&json!({"data_output": names, "ack": id}).to_string());
-        client.result();
-        assert_eq!(client.raw_results, 2, "{names}");
+    let worker = worker(|frame, _| pictures(frame, json!(7)));
+    for (without, null) in [(json!([]), true), (json!(["*"]), false)] {
+        let mut client = Client::start(&worker, |body| {
+            body["data_output"] = json!(["frame"]);
+            agrees(body, &["raw_image"]);
+        });
+        client.upload(video::small(), 49152);
+        let mut modes = [without, json!(["red"])].into_iter();
+        let mut seen = Vec::new();
+        for number in 1..=video::FRAMES {
+            let before = client.raw_results;
+            let outputs = client.result()["serialized_output_data"].take();
+            let has = |name: &str| outputs[name]["type"] == "base64";
+            let raw = client.raw_results - before;
+            assert_eq!(raw, usize::from(has("frame") || has("red")));
+            seen.push((has("frame"), has("red"), outputs.is_null()));
+            // Further apart than the worker is ahead.
+            if number % (OWN_ACK_WINDOW as usize + 1) == 0
+                && let Some(mode) = modes.next()
+            {
+                client.control(&json!({"data_output": mode}).to_string());
+            }
+        }
+        seen.dedup();
+        let (before, after) = ((true, false, false), (false, true, false));
+        assert_eq!(seen, [before, (false, false, null), after]);
     }
-    client.control(&json!({"data_output": ["red"], "ack": 5}).to_string());
-    let result = client.result();
-    assert_eq!(client.raw_results, 3);
-    assert_eq!(result["serialized_output_data"]["red"]["type"], "base64");
 }
