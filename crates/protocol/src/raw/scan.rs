@@ -59,10 +59,12 @@ pub(super) fn references(json: &[u8]) -> Result<Vec<Reference>, RawBodyError> {
                 let text = json.get(at..end).unwrap_or_default();
                 at = end + 1;
                 let is_key = next_byte(json, at) == Some(b':');
-                if at_type && !is_key && text == b"raw" {
-                    if let Some(object) = open.last_mut() {
-                        object.is_raw = true;
-                    }
+                if at_type
+                    && !is_key
+                    && text == b"raw"
+                    && let Some(object) = open.last_mut()
+                {
+                    object.is_raw = true;
                 }
                 at_type = is_key && text == b"type";
             }
