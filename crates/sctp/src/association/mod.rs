@@ -23,11 +23,12 @@ mod input;
 mod output;
 mod reset;
 mod shutdown;
+mod stream;
 mod streams;
 mod timers;
 
 pub(crate) use handshake::greeting;
-pub use streams::Stream;
+pub use stream::Stream;
 
 use control::Control;
 use figures::Figures;
