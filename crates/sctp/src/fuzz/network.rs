@@ -93,10 +93,13 @@ pub fn network(input: &[u8]) {
 }
 
 fn end(seed: u64) -> End {
-    let mut tuning = Tuning::default();
-    tuning.seed = Some(seed);
-    let mut server = ServerConfig::default();
-    server.transport = Arc::new(TransportConfig::default());
+    let tuning = Tuning {
+        seed: Some(seed),
+        ..Tuning::default()
+    };
+    let server = ServerConfig {
+        transport: Arc::new(TransportConfig::default()),
+    };
     let make = || Endpoint::new(Arc::new(EndpointConfig::default()), Some(Arc::new(server)));
     End {
         endpoint: tuning::scope(tuning, make).0,

@@ -16,8 +16,6 @@ pub(super) struct Sending {
     /// When the latest acknowledged chunk of then had been sent.
     pub(super) first_sent: u64,
     pub(super) tsn: Tsn,
-    /// Bytes of the chunk.
-    pub(super) size: u16,
     /// Something other than congestion control held the sender back shortly before.
     pub(super) limited: bool,
     /// Acknowledged, marked lost, abandoned or sent again since.

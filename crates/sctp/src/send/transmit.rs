@@ -247,7 +247,6 @@ impl Sender {
             delivered_at: self.delivered_at,
             first_sent: self.first_sent,
             tsn,
-            size: size as u16,
             limited: self.is_limited(now),
             done: false,
         });

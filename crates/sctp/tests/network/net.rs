@@ -5,18 +5,18 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Nanoseconds.
-pub const MS: u64 = 1_000_000;
-pub const S: u64 = 1_000_000_000;
+pub(crate) const MS: u64 = 1_000_000;
+pub(crate) const S: u64 = 1_000_000_000;
 
 /// Bytes that every packet has around it on the wire: DTLS record, UDP, IPv4.
 const AROUND: u64 = 65;
 
 /// Xorshift: fast, and the same on every machine.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Random {
+    pub(crate) fn new(seed: u64) -> Random {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         for _ in 0..20 {
             random.next();
@@ -24,7 +24,7 @@ impl Random {
         random
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -32,14 +32,14 @@ impl Random {
     }
 
     /// In [0, 1).
-    pub fn share(&mut self) -> f64 {
+    pub(crate) fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
 /// How packets are lost.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Loss {
+pub(crate) enum Loss {
     /// Each with the same probability.
     Even(f64),
     /// Gilbert-Elliott with this mean: bad periods of eight packets on average lose half of theirs.
@@ -74,7 +74,7 @@ impl Loser {
 
 /// A path between senders and receivers.
 #[derive(Debug, Clone)]
-pub struct Path {
+pub(crate) struct Path {
     /// Bytes a second through the bottleneck.
     pub rate: f64,
     /// One way, ns.
@@ -95,7 +95,7 @@ pub struct Path {
 
 impl Path {
     /// A path of `mbit` Mbit/s and `rtt` ms with a queue of so many bandwidth-delay products.
-    pub fn new(mbit: f64, rtt: u64, products: f64) -> Path {
+    pub(crate) fn new(mbit: f64, rtt: u64, products: f64) -> Path {
         let rate = mbit * 1e6 / 8.0;
         let product = rate * rtt as f64 / 1e3;
         Path {
@@ -112,27 +112,27 @@ impl Path {
     }
 
     /// The same with loss of so many percent in both directions.
-    pub fn losing(mut self, percent: f64) -> Path {
+    pub(crate) fn losing(mut self, percent: f64) -> Path {
         self.loss = Loss::Even(percent / 100.0);
         self.back_loss = self.loss;
         self
     }
 
     /// The same with bursts.
-    pub fn bursting(mut self, percent: f64) -> Path {
+    pub(crate) fn bursting(mut self, percent: f64) -> Path {
         self.loss = Loss::Bursts(percent / 100.0);
         self.back_loss = self.loss;
         self
     }
 
-    pub fn seeded(mut self, seed: u64) -> Path {
+    pub(crate) fn seeded(mut self, seed: u64) -> Path {
         self.seed = seed;
         self
     }
 }
 
 /// One end of a flow.
-pub trait Node {
+pub(crate) trait Node {
     fn receive(&mut self, now: u64, packet: Vec<u8>);
     /// The next packet to send now. Called until there is none.
     fn poll(&mut self, now: u64) -> Option<Vec<u8>>;
@@ -180,7 +180,7 @@ impl Eq for Event {}
 
 /// What the bottleneck saw of one flow.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Queueing {
+pub(crate) struct Queueing {
     pub packets: u64,
     pub dropped: u64,
     pub waited: u64,
@@ -189,13 +189,13 @@ pub struct Queueing {
 
 impl Queueing {
     /// Mean wait in ms.
-    pub fn mean_ms(&self) -> f64 {
+    pub(crate) fn mean_ms(&self) -> f64 {
         self.waited as f64 / self.packets.max(1) as f64 / 1e6
     }
 }
 
 /// Nodes and the path: node 2k sends to node 2k + 1.
-pub struct Net<N> {
+pub(crate) struct Net<N> {
     pub now: u64,
     pub nodes: Vec<N>,
     pub queueing: Vec<Queueing>,
@@ -210,7 +210,7 @@ pub struct Net<N> {
 }
 
 impl<N: Node> Net<N> {
-    pub fn new(path: Path, nodes: Vec<N>) -> Net<N> {
+    pub(crate) fn new(path: Path, nodes: Vec<N>) -> Net<N> {
         let loser = |loss| Loser { loss, bad: false };
         let mut net = Net {
             now: 0,
@@ -232,7 +232,7 @@ impl<N: Node> Net<N> {
     }
 
     /// Runs until `end`; `each` sees the net after every event. False when nothing happens any more.
-    pub fn run(&mut self, end: u64, mut each: impl FnMut(&mut Net<N>, usize)) -> bool {
+    pub(crate) fn run(&mut self, end: u64, mut each: impl FnMut(&mut Net<N>, usize)) -> bool {
         while let Some(at) = self.events.peek().map(|event| event.at) {
             if at > end {
                 self.now = end;
@@ -263,7 +263,7 @@ impl<N: Node> Net<N> {
     }
 
     /// Lets a node send, and asks when it wants to be woken.
-    pub fn serve(&mut self, node: usize) {
+    pub(crate) fn serve(&mut self, node: usize) {
         while let Some(packet) = self.nodes[node].poll(self.now) {
             self.send(node, packet);
         }
@@ -279,7 +279,7 @@ impl<N: Node> Net<N> {
     }
 
     fn send(&mut self, from: usize, packet: Vec<u8>) {
-        let forward = from % 2 == 0;
+        let forward = from.is_multiple_of(2);
         let mut leaves = self.now;
         if forward {
             let size = packet.len() as u64 + AROUND;

@@ -7,7 +7,7 @@ use super::net::{MS, Node};
 
 /// What a receiver does.
 #[derive(Debug, Clone)]
-pub struct Habits {
+pub(crate) struct Habits {
     /// Bytes.
     pub window: u64,
     /// Gap blocks per SACK.
@@ -30,7 +30,7 @@ pub struct Habits {
 
 impl Habits {
     /// The crate's own receiver, roughly.
-    pub fn own(window: u64) -> Habits {
+    pub(crate) fn own(window: u64) -> Habits {
         Habits {
             window,
             blocks: 265,
@@ -44,7 +44,7 @@ impl Habits {
         }
     }
 
-    pub fn aiortc() -> Habits {
+    pub(crate) fn aiortc() -> Habits {
         Habits {
             blocks: 10_000,
             every_packet: true,
@@ -54,14 +54,14 @@ impl Habits {
     }
 
     /// With the time it takes in a Python process, and the default socket buffer.
-    pub fn slow_aiortc() -> Habits {
+    pub(crate) fn slow_aiortc() -> Habits {
         Habits {
             cost: Some((60_000, 220, 90)),
             ..Habits::aiortc()
         }
     }
 
-    pub fn dcsctp() -> Habits {
+    pub(crate) fn dcsctp() -> Habits {
         Habits {
             blocks: 20,
             delay: 200 * MS,
@@ -71,7 +71,7 @@ impl Habits {
         }
     }
 
-    pub fn usrsctp() -> Habits {
+    pub(crate) fn usrsctp() -> Habits {
         Habits {
             delay: 200 * MS,
             span: 4096,
@@ -88,7 +88,7 @@ struct Held {
 }
 
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     habits: Habits,
     tag: u32,
     cumulative: u32,
@@ -111,7 +111,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(habits: Habits, tag: u32, first_tsn: u32) -> Peer {
+    pub(crate) fn new(habits: Habits, tag: u32, first_tsn: u32) -> Peer {
         Peer {
             habits,
             tag,
@@ -169,7 +169,7 @@ impl Peer {
         if self
             .habits
             .reneges_every
-            .is_some_and(|every| self.packets % every == 0)
+            .is_some_and(|every| self.packets.is_multiple_of(every))
         {
             self.held.clear();
             self.held_bytes = 0;

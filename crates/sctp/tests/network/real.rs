@@ -17,7 +17,7 @@ use super::run::{MESSAGE, READY};
 /// The stream of the data.
 const STREAM: u16 = 1;
 
-pub struct Real {
+pub(crate) struct Real {
     endpoint: Endpoint,
     association: Option<Association>,
     start: Instant,
@@ -38,8 +38,9 @@ pub struct Real {
 impl Real {
     fn new(tuning: Tuning, writes: bool) -> Real {
         let transport = Arc::new(TransportConfig::default());
-        let mut server = ServerConfig::default();
-        server.transport = transport.clone();
+        let server = ServerConfig {
+            transport: transport.clone(),
+        };
         let mut config = EndpointConfig::default();
         config.max_payload_size(1135);
         let (mut endpoint, handle) = tuning::scope(tuning, || {
@@ -71,7 +72,7 @@ impl Real {
     }
 
     /// A sender and a receiver; the seed makes tags and TSNs repeatable.
-    pub fn pair(seed: u64, window: u32) -> [Real; 2] {
+    pub(crate) fn pair(seed: u64, window: u32) -> [Real; 2] {
         [true, false].map(|writes| {
             let mut tuning = Tuning::default();
             tuning.seed = Some(2 * seed + u64::from(writes));
@@ -81,7 +82,7 @@ impl Real {
     }
 
     /// The same, with messages that may be given up.
-    pub fn partial_pair(seed: u64, partial: (bool, ReliabilityType, u32)) -> [Real; 2] {
+    pub(crate) fn partial_pair(seed: u64, partial: (bool, ReliabilityType, u32)) -> [Real; 2] {
         Real::pair(seed, 8 << 20).map(|mut real| {
             real.partial = Some(partial);
             real
@@ -89,7 +90,7 @@ impl Real {
     }
 
     /// Messages written or read.
-    pub fn messages(&self) -> u64 {
+    pub(crate) fn messages(&self) -> u64 {
         self.messages
     }
 

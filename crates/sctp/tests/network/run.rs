@@ -8,13 +8,13 @@ use super::net::{Net, Node, Path, Queueing, S};
 use super::peer::{Habits, Peer};
 
 /// Bytes that a source keeps ready to be sent.
-pub const READY: usize = 256 << 10;
+pub(crate) const READY: usize = 256 << 10;
 /// Length of its messages.
-pub const MESSAGE: usize = 49_500;
+pub(crate) const MESSAGE: usize = 49_500;
 
 /// What the application writes.
 #[derive(Debug, Clone, Copy)]
-pub enum Source {
+pub(crate) enum Source {
     /// Always more.
     Endless,
     /// So many messages of such a length at once, and no more.
@@ -24,7 +24,7 @@ pub enum Source {
 }
 
 /// A sender with its application.
-pub struct Upload {
+pub(crate) struct Upload {
     pub flow: Flow,
     source: Source,
     data: Vec<u8>,
@@ -34,7 +34,7 @@ pub struct Upload {
 }
 
 impl Upload {
-    pub fn new(config: &FlowConfig, source: Source) -> Upload {
+    pub(crate) fn new(config: &FlowConfig, source: Source) -> Upload {
         let len = match source {
             Source::Once { len, .. } => len,
             _ => MESSAGE,
@@ -47,10 +47,6 @@ impl Upload {
             written: 0,
             stopped: false,
         }
-    }
-
-    pub fn stop(&mut self) {
-        self.stopped = true;
     }
 
     fn write(&mut self) {
@@ -85,27 +81,20 @@ impl Upload {
 }
 
 /// Either end.
-pub enum End {
+pub(crate) enum End {
     Upload(Box<Upload>),
     Peer(Box<Peer>),
 }
 
 impl End {
-    pub fn upload(&self) -> &Upload {
+    pub(crate) fn upload(&self) -> &Upload {
         match self {
             End::Upload(upload) => upload,
             End::Peer(_) => panic!("not a sender"),
         }
     }
 
-    pub fn upload_mut(&mut self) -> &mut Upload {
-        match self {
-            End::Upload(upload) => upload,
-            End::Peer(_) => panic!("not a sender"),
-        }
-    }
-
-    pub fn peer(&self) -> &Peer {
+    pub(crate) fn peer(&self) -> &Peer {
         match self {
             End::Peer(peer) => peer,
             End::Upload(_) => panic!("not a receiver"),
@@ -163,7 +152,7 @@ impl Node for End {
 }
 
 /// A sender and the peer it sends to.
-pub fn pair(config: &FlowConfig, habits: &Habits, source: Source) -> Vec<End> {
+pub(crate) fn pair(config: &FlowConfig, habits: &Habits, source: Source) -> Vec<End> {
     let shown = (habits.window as f64 * habits.drop_share.unwrap_or(1.0)) as u32;
     let config = FlowConfig {
         peer_window: shown,
@@ -179,7 +168,7 @@ pub fn pair(config: &FlowConfig, habits: &Habits, source: Source) -> Vec<End> {
 
 /// What came of one flow.
 #[derive(Debug, Clone, Copy)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// MB/s delivered in order after the first sixth.
     pub goodput: f64,
     /// Share of chunks that were retransmissions.
@@ -191,16 +180,17 @@ pub struct Outcome {
 }
 
 /// Runs endless flows for so many seconds. The books are checked every so often.
-pub fn run(path: Path, flows: Vec<Vec<End>>, seconds: u64) -> Vec<Outcome> {
+pub(crate) fn run(path: Path, flows: Vec<Vec<End>>, seconds: u64) -> Vec<Outcome> {
     let seed = path.seed;
     let mut net = Net::new(path, flows.into_iter().flatten().collect());
     let mut steps = 0u64;
     let mut check = |net: &mut Net<End>, node: usize| {
         steps += 1;
-        if node % 2 == 0 && steps % 257 == 0 {
-            if let Some(what) = net.nodes[node].upload().flow.contradiction() {
-                panic!("seed {seed}, {} ns: {what}", net.now);
-            }
+        if node.is_multiple_of(2)
+            && steps.is_multiple_of(257)
+            && let Some(what) = net.nodes[node].upload().flow.contradiction()
+        {
+            panic!("seed {seed}, {} ns: {what}", net.now);
         }
     };
     net.run(seconds * S / 6, &mut check);
@@ -226,7 +216,7 @@ pub fn run(path: Path, flows: Vec<Vec<End>>, seconds: u64) -> Vec<Outcome> {
 }
 
 /// Mean over seeds of the outcome of one endless flow to a peer.
-pub fn mean(path: &Path, habits: &Habits, seconds: u64, seeds: u64) -> Outcome {
+pub(crate) fn mean(path: &Path, habits: &Habits, seconds: u64, seeds: u64) -> Outcome {
     let config = FlowConfig::default();
     let outcomes: Vec<Outcome> = (1..=seeds)
         .map(|seed| {
@@ -248,7 +238,7 @@ pub fn mean(path: &Path, habits: &Habits, seconds: u64, seeds: u64) -> Outcome {
 }
 
 /// The window law instead of the rate law.
-pub fn reno() -> FlowConfig {
+pub(crate) fn reno() -> FlowConfig {
     FlowConfig {
         congestion: Congestion::NewReno,
         ..FlowConfig::default()
