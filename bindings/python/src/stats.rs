@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framewire::{LatencySummary, OutgoingStats, SessionStats, VideoStats};
+use framewire::{DataStats, LatencySummary, OutgoingStats, SessionStats, VideoStats};
 use serde_json::{Map, Value, json};
 
 /// All figures as one object.
@@ -53,6 +53,7 @@ pub(crate) fn json(stats: &SessionStats) -> Value {
             "unpaired": stats.pairing.unpaired,
         },
         "outgoing": stats.outgoing.as_ref().map(outgoing),
+        "transport": stats.transport.as_ref().map(transport),
         "video": stats.video.as_ref().map(video),
         "upload": {
             "bytes": stats.upload.bytes,
@@ -88,6 +89,28 @@ fn outgoing(stats: &OutgoingStats) -> Value {
         "bytes": stats.bytes,
         "dropped": stats.dropped,
         "bitrate": stats.bitrate,
+    })
+}
+
+fn transport(stats: &DataStats) -> Value {
+    json!({
+        "rate": stats.rate,
+        "rtt": stats.rtt.as_secs_f64(),
+        "min_rtt": stats.min_rtt.as_secs_f64(),
+        "in_flight": stats.in_flight,
+        "unacknowledged": stats.unacknowledged,
+        "unsent": stats.unsent,
+        "window": stats.window,
+        "peer_window": stats.peer_window,
+        "held": stats.held,
+        "packets_sent": stats.packets_sent,
+        "packets_received": stats.packets_received,
+        "retransmitted": stats.retransmitted,
+        "lost": stats.lost,
+        "spurious": stats.spurious,
+        "timeouts": stats.timeouts,
+        "probes": stats.probes,
+        "dropped": stats.dropped,
     })
 }
 

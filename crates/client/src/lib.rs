@@ -75,7 +75,7 @@ pub use framewire_protocol::pairing::Match;
 pub use framewire_protocol::task::UnknownTaskType;
 pub use framewire_protocol::upload::{UploadId, UploadIdError};
 pub use framewire_protocol::{FrameId, TaskType};
-pub use framewire_transport::{BitrateLimits, VideoStats};
+pub use framewire_transport::{BitrateLimits, DataStats, VideoStats};
 pub use json::{Json, Outputs};
 pub use options::{ClientOptions, Reconnect};
 pub use recovery::{Gap, Recovery};

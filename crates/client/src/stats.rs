@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use framewire_transport::VideoStats;
+use framewire_transport::{DataStats, VideoStats};
 
 /// Why frames were not delivered. [`as_str`](DropReason::as_str) is the name in the binary's summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -263,6 +263,8 @@ pub struct SessionStats {
     pub pairing: PairingCounts,
     /// Sources that send a track: what was captured and sent.
     pub outgoing: Option<OutgoingStats>,
+    /// The data channels of the current connection, all together: rate, round trip, losses, queues.
+    pub transport: Option<DataStats>,
     /// Sessions with a video track: packets, losses, repairs and estimates of its network side.
     pub video: Option<VideoStats>,
     /// The upload.

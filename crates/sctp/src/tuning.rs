@@ -85,6 +85,12 @@ impl Handle {
     pub fn set_reading(&self, reading: bool) {
         self.0.set_reading(reading);
     }
+
+    /// The path is back after an outage, or new: whatever the association waits for is repeated at its next `handle_timeout`
+    /// instead of at the end of a wait that grew while nothing came back. Does not block.
+    pub fn hurry(&self) {
+        self.0.set_hurry();
+    }
 }
 
 thread_local! {

@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::config::{ChannelOptions, MAX_LABEL, MAX_QUEUED_BYTES, MAX_SEND_MESSAGE};
+use crate::data::ChannelStats;
 use crate::error::{ChannelError, OpenError, SendError};
 use crate::peer::PeerState;
 use crate::send_queue::{Life, Outgoing, Refused, SendQueue, WaitEnd};
@@ -26,8 +27,21 @@ pub(crate) struct ChannelShared {
     pub(crate) label: String,
     pub(crate) options: ChannelOptions,
     pub(crate) queue: SendQueue,
+    pub(crate) counters: ChannelCounters,
     /// Largest message the peer accepts.
     max_message: AtomicUsize,
+    /// Its SCTP stream plus one, 0 before it is known.
+    stream: AtomicU32,
+}
+
+/// What went through a channel.
+#[derive(Debug, Default)]
+pub(crate) struct ChannelCounters {
+    pub(crate) messages_sent: AtomicU64,
+    pub(crate) bytes_sent: AtomicU64,
+    pub(crate) messages_received: AtomicU64,
+    pub(crate) bytes_received: AtomicU64,
+    pub(crate) expired: AtomicU64,
 }
 
 impl ChannelShared {
@@ -37,8 +51,20 @@ impl ChannelShared {
             label,
             options,
             queue: SendQueue::new(),
+            counters: ChannelCounters::default(),
             max_message: AtomicUsize::new(MAX_SEND_MESSAGE),
+            stream: AtomicU32::new(0),
         }
+    }
+
+    pub(crate) fn set_stream(&self, id: Option<u16>) {
+        let stream = id.map_or(0, |id| u32::from(id) + 1);
+        self.stream.store(stream, Ordering::Relaxed);
+    }
+
+    fn stream(&self) -> Option<u16> {
+        let stream = self.stream.load(Ordering::Relaxed).checked_sub(1)?;
+        u16::try_from(stream).ok()
     }
 
     pub(crate) fn set_max_message(&self, bytes: usize) {
@@ -118,8 +144,8 @@ impl DataChannel {
         self.channel.max_message.load(Ordering::Relaxed)
     }
 
-    /// Queues a binary message. Never blocks and copies nothing. Fails when the channel is not open, the message
-    /// is empty or larger than the peer accepts, or the queue would exceed [`MAX_QUEUED_BYTES`].
+    /// Queues a binary message, which may be empty. Never blocks and copies nothing. Fails when the channel is not open, the
+    /// message is larger than the peer accepts, or the queue would exceed [`MAX_QUEUED_BYTES`].
     pub fn send(&self, data: Bytes) -> Result<(), SendError> {
         self.push(Outgoing { data, text: false })
     }
@@ -132,7 +158,26 @@ impl DataChannel {
         })
     }
 
-    /// Bytes queued and not yet handed to the network. In-flight bytes do not count.
+    /// Its figures so far. Those of the network are a few milliseconds old.
+    pub fn stats(&self) -> ChannelStats {
+        let counters = &self.channel.counters;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let stream = self.channel.stream();
+        let stream = stream.and_then(|id| self.peer.figures.stream(id));
+        let stream = stream.unwrap_or_default();
+        ChannelStats {
+            messages_sent: get(&counters.messages_sent),
+            bytes_sent: get(&counters.bytes_sent),
+            messages_received: get(&counters.messages_received),
+            bytes_received: get(&counters.bytes_received),
+            buffered: self.buffered_amount() as u64,
+            unacknowledged: stream.outstanding,
+            retransmitted: stream.bytes_retransmitted,
+            expired: get(&counters.expired),
+        }
+    }
+
+    /// Bytes that are in no packet yet, wherever they wait. What is on its way does not count.
     pub fn buffered_amount(&self) -> usize {
         self.channel.queue.buffered()
     }
@@ -171,9 +216,6 @@ impl DataChannel {
     }
 
     fn push(&self, message: Outgoing) -> Result<(), SendError> {
-        if message.data.is_empty() {
-            return Err(SendError::Empty);
-        }
         let (len, max) = (message.data.len(), self.max_message_size());
         if len > max {
             return Err(SendError::TooLarge { len, max });

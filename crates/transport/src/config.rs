@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::data::DataConfig;
 use crate::ice::url::shown;
 use crate::video::VideoConfig;
 
-/// Largest message `send` accepts whatever the peer allows: the engine's own buffer holds no more.
-pub const MAX_SEND_MESSAGE: usize = 128 * 1024;
+/// Largest message `send` accepts whatever the peer allows, and the largest the peer is told to send.
+pub const MAX_SEND_MESSAGE: usize = 256 * 1024;
 /// Bytes one channel may hold in its send queue; a sender that ignores `buffered_amount` stops here.
 pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 /// Data channels of one peer, ours and theirs together; what a peer opens beyond is closed again.
@@ -206,8 +207,11 @@ pub struct PeerConfig {
     pub connect_timeout: Duration,
     /// Silence after which the peer is given up; [`Peer::set_lost_after`](crate::Peer::set_lost_after) changes it later.
     pub lost_after: Duration,
-    /// Bytes of undelivered events above which the peer's data is held back.
+    /// Bytes of undelivered events above which no more data is read; the peer may then fill
+    /// [`DataConfig::receive_window`] once more.
     pub inbound_limit: usize,
+    /// How data is sent and received, all channels together.
+    pub data: DataConfig,
     /// What to do with video; none offers no video section and answers an offered one inactive.
     pub video: Option<VideoConfig>,
 }
@@ -223,6 +227,7 @@ impl Default for PeerConfig {
             connect_timeout: Duration::from_secs(30),
             lost_after: Duration::from_secs(30),
             inbound_limit: DEFAULT_INBOUND_LIMIT,
+            data: DataConfig::default(),
             video: None,
         }
     }
@@ -271,9 +276,15 @@ impl PeerConfig {
         self
     }
 
-    /// Sets the bytes of undelivered events above which the peer's data is held back.
+    /// Sets the bytes of undelivered events above which no more data is read.
     pub fn with_inbound_limit(mut self, bytes: usize) -> Self {
         self.inbound_limit = bytes;
+        self
+    }
+
+    /// Sets how data is sent and received.
+    pub fn with_data(mut self, data: DataConfig) -> Self {
+        self.data = data;
         self
     }
 

@@ -179,9 +179,6 @@ pub enum SendError {
         /// Label of the channel.
         label: String,
     },
-    /// Empty messages can be received but not sent: the engine would lose them and block the channel for ever.
-    #[error("an empty message cannot be sent; send at least one byte")]
-    Empty,
     /// Larger than the peer or the engine takes.
     #[error("a message of {len} bytes is larger than the {max} this peer accepts")]
     TooLarge {

@@ -45,7 +45,7 @@ pub enum PeerEvent {
 }
 
 impl PeerEvent {
-    fn cost(&self) -> usize {
+    pub(crate) fn cost(&self) -> usize {
         match self {
             PeerEvent::Message { data, .. } => data.len() + EVENT_OVERHEAD,
             _ => EVENT_OVERHEAD,
@@ -227,13 +227,15 @@ impl EventQueue {
         self.wake(state);
     }
 
-    /// Adds events in their order and empties `events`: one lock and one wake-up for all of them.
-    pub(crate) fn push_all(&self, events: &mut Vec<PeerEvent>) {
+    /// Adds events in their order and empties `events`: one lock and one wake-up for all of them. The room left.
+    pub(crate) fn push_all(&self, events: &mut Vec<PeerEvent>) -> usize {
         let mut state = self.lock();
         for event in events.drain(..) {
             state.add(event);
         }
+        let room = self.limit.saturating_sub(state.bytes);
         self.wake(state);
+        room
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {
@@ -256,11 +258,11 @@ impl EventQueue {
         drop(items);
     }
 
-    /// Whether there is room. When not, the consumer will notify the driver once half is free.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Bytes there is room for. When none, the consumer will notify the driver once half is free.
+    pub(crate) fn room(&self) -> usize {
         let mut state = self.lock();
         state.holding = state.bytes >= self.limit;
-        !state.holding
+        self.limit.saturating_sub(state.bytes)
     }
 
     /// Bytes held now and at most.
@@ -276,9 +278,14 @@ mod tests {
     use crate::channel::DataChannel;
     use crate::peer::PeerId;
 
+    fn peer(limit: usize) -> PeerShared {
+        let ((), figures) = sctp_proto::tuning::scope(Default::default(), || ());
+        PeerShared::new(PeerId(1), limit, std::time::Duration::ZERO, figures)
+    }
+
     #[test]
     fn events_that_nobody_took_do_not_keep_their_peer() {
-        let shared = Arc::new(PeerShared::new(PeerId(1), 1000, std::time::Duration::ZERO));
+        let shared = Arc::new(peer(1000));
         let events = Events::new(shared.clone());
         let added = shared.add_channel("inference", Default::default());
         let channel = DataChannel::new(added.expect("room"), shared.clone());
@@ -291,10 +298,10 @@ mod tests {
 
     #[test]
     fn nothing_is_queued_once_the_consumer_is_gone() {
-        let shared = Arc::new(PeerShared::new(PeerId(1), 10, std::time::Duration::ZERO));
+        let shared = Arc::new(peer(10));
         Events::new(shared.clone()).abandon();
         shared.events.push(PeerEvent::Connected);
         assert_eq!(shared.events.bytes().0, 0);
-        assert!(shared.events.has_room());
+        assert_eq!(shared.events.room(), 10);
     }
 }

@@ -33,10 +33,12 @@ pub mod __fuzz;
 mod channel;
 mod config;
 mod core;
+mod data;
 mod driver;
 mod endpoint;
 mod error;
 mod events;
+mod figures;
 mod ice;
 mod peer;
 mod restart;
@@ -52,12 +54,14 @@ pub use config::{
     ChannelOptions, EndpointConfig, IceServer, MAX_CHANNELS, MAX_LABEL, MAX_QUEUED_BYTES,
     MAX_SEND_MESSAGE, PeerConfig,
 };
+pub use data::{ChannelStats, Congestion, DataConfig, DataStats};
 pub use endpoint::{Endpoint, Offer};
 pub use error::{
     AnswerError, BindError, ChannelError, CloseReason, ConnectStep, OfferError, OpenError,
     RecvError, RestartError, SdpError, SendError,
 };
 pub use events::{Events, PeerEvent};
+pub use figures::PeerFigures;
 pub use ice::{
     GatherReport, Gathered, GatheredKind, ProbedUrl, ServerReport, TurnProbe, probe_turn,
 };

@@ -10,6 +10,7 @@ use crate::config::ChannelOptions;
 use crate::endpoint::Endpoint;
 use crate::error::{CloseReason, OpenError};
 use crate::events::Events;
+use crate::figures::PeerFigures;
 use crate::ice::GatherReport;
 use crate::restart::IceHandle;
 use crate::shared::{CloseRequest, PeerShared};
@@ -132,6 +133,11 @@ impl Peer {
     /// Where it is in its life.
     pub fn state(&self) -> PeerState {
         self.shared.state()
+    }
+
+    /// Its figures for whoever watches it from elsewhere.
+    pub fn figures(&self) -> PeerFigures {
+        PeerFigures::new(self.shared.clone())
     }
 
     /// Counters so far.

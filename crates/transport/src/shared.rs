@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use sctp_proto::tuning::Handle;
+
 use crate::channel::{ChannelId, ChannelShared};
 use crate::config::{ChannelOptions, MAX_CHANNELS};
 use crate::core::Negotiated;
+use crate::data::DataStats;
 use crate::error::CloseReason;
 use crate::events::{EventQueue, PeerEvent};
 use crate::peer::{PeerId, PeerState};
@@ -34,6 +37,8 @@ pub(crate) struct PeerShared {
     pub(crate) id: PeerId,
     pub(crate) events: EventQueue,
     pub(crate) counters: PeerCounters,
+    /// What SCTP says of itself.
+    pub(crate) figures: Handle,
     channels: Mutex<Vec<Arc<ChannelShared>>>,
     opening: Mutex<Vec<Arc<ChannelShared>>>,
     video: OnceLock<Arc<TrackShared>>,
@@ -56,8 +61,14 @@ pub(crate) struct PeerShared {
 }
 
 impl PeerShared {
-    pub(crate) fn new(id: PeerId, inbound_limit: usize, lost_after: Duration) -> PeerShared {
+    pub(crate) fn new(
+        id: PeerId,
+        inbound_limit: usize,
+        lost_after: Duration,
+        figures: Handle,
+    ) -> PeerShared {
         PeerShared {
+            figures,
             id,
             events: EventQueue::new(inbound_limit),
             counters: PeerCounters::default(),
@@ -220,17 +231,24 @@ impl PeerShared {
     pub(crate) fn stats(&self) -> PeerStats {
         let (event_bytes, event_bytes_peak) = self.events.bytes();
         let path = self.path.get();
+        let counters = self.counters.snapshot();
+        let queued_bytes = self
+            .channels()
+            .iter()
+            .map(|c| c.queue.buffered() as u64)
+            .sum();
+        let data = DataStats {
+            unsent: queued_bytes,
+            ..DataStats::new(&self.figures.snapshot())
+        };
         PeerStats {
-            queued_bytes: self
-                .channels()
-                .iter()
-                .map(|c| c.queue.buffered() as u64)
-                .sum(),
+            queued_bytes,
+            data,
             event_bytes: event_bytes as u64,
             event_bytes_peak: event_bytes_peak as u64,
             local: path.map(|p| p.0),
             remote: path.map(|p| p.1),
-            ..self.counters.snapshot()
+            ..counters
         }
     }
 }

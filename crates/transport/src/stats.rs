@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::data::DataStats;
+
 macro_rules! counters {
     ($(#[$doc:meta])* $live:ident => $snapshot:ident { $($(#[$field_doc:meta])* $field:ident),* $(,)? } plus { $($(#[$extra_doc:meta])* $extra:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
@@ -101,10 +103,10 @@ counters! {
         datagrams_received,
         /// Datagrams the engine sent.
         datagrams_sent,
-        /// Datagrams that waited because the event queue was full.
-        held_datagrams,
-        /// Dropped: the event queue was full and so was the hold; the peer sends them again.
-        dropped_inbound_full,
+        /// Times reading stopped because the event queue was full.
+        pauses,
+        /// Messages on channels with a lifetime that were too old before they left.
+        expired_messages,
         /// Dropped: STUN whose integrity did not hold.
         dropped_unauthenticated,
         /// Dropped: the engine did not accept them.
@@ -120,6 +122,8 @@ counters! {
     } plus {
         /// Bytes queued for sending, all channels.
         queued_bytes: u64,
+        /// Figures of the data channels: rate, round trip, losses, queues.
+        data: DataStats,
         /// Bytes of events not taken yet.
         event_bytes: u64,
         /// The most they ever were.

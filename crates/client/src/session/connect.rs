@@ -179,6 +179,7 @@ fn link(
     }
     shared.live.set_link(Link {
         track,
+        figures: peer.figures(),
         ours: both.is_some(),
         fresh,
         upload: both.as_ref().is_some_and(|both| both.has(Feature::Upload)),

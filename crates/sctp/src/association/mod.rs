@@ -208,6 +208,10 @@ impl Association {
 
     /// Lets timers run that are due at `now`. Costs one comparison when none is.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.setup.shared.take_hurry() {
+            let now = self.line.at(now);
+            self.hurry(now);
+        }
         if self.deadline_stale {
             self.find_deadline();
         }
@@ -259,6 +263,15 @@ impl Association {
         .min();
         self.wake_at = deadline.and_then(|at| self.line.instant(at));
         self.deadline_stale = false;
+    }
+
+    /// Makes what waits for an answer due now, with the waits of the first time after it.
+    fn hurry(&mut self, now: Time) {
+        self.deadline_stale = true;
+        self.timers.hurry(now);
+        if let Some(transfer) = &mut self.transfer {
+            transfer.sender.hurry(now);
+        }
     }
 
     fn run_timers(&mut self, now: Time) {

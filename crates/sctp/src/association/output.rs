@@ -19,6 +19,9 @@ impl Association {
 
     pub(super) fn build_packets(&mut self, now: Time) -> Option<Transmit> {
         if !self.control.wanted && !self.transfer_wants(now) {
+            if let Some(transfer) = &mut self.transfer {
+                self.deadline_stale |= transfer.sender.note_release(now);
+            }
             self.publish();
             return None;
         }

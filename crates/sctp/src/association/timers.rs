@@ -62,6 +62,15 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
+    /// Those that run are due now.
+    pub(crate) fn hurry(&mut self, now: Time) {
+        for timer in [&mut self.handshake, &mut self.shutdown, &mut self.reset] {
+            if timer.at.is_some() {
+                (timer.at, timer.rounds) = (Some(now), 0);
+            }
+        }
+    }
+
     pub(crate) fn earliest(&self) -> Option<Time> {
         [
             self.handshake.at,

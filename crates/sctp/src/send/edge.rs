@@ -21,6 +21,11 @@ impl Sender {
         )
     }
 
+    /// The retransmission timer, if it runs, is due now, without a memory of earlier ones.
+    pub(crate) fn hurry(&mut self, now: Time) {
+        self.recovery.hurry(now.0);
+    }
+
     /// How long to wait for the answer to a request before it is repeated.
     pub(crate) fn rto(&self) -> Duration {
         Duration::from_nanos(self.rtt.timeout())

@@ -74,6 +74,14 @@ impl Recovery {
             .min()
     }
 
+    /// See [`Sender::hurry`].
+    pub(super) fn hurry(&mut self, now: u64) {
+        self.backoff = 0;
+        if self.timeout_at.is_some() {
+            self.timeout_at = Some(now);
+        }
+    }
+
     /// A chunk arrived that had been sent then.
     #[inline]
     pub(super) fn note_arrival(&mut self, sent_at: u64, rtt: u64) {

@@ -44,7 +44,7 @@ impl Sender {
             self.pacer.spend(now, written);
             self.arm_after_send(now);
         }
-        self.note_release(now);
+        self.note_release(Time(now));
         written > 0
     }
 
@@ -296,11 +296,16 @@ impl Sender {
         true
     }
 
-    /// Asks to be called again if only the pacer is in the way.
-    fn note_release(&mut self, now: u64) {
+    /// Asks to be called again if only the pacer is in the way. Also to be called when nothing may go: what was written or
+    /// acknowledged since the last packet may have left the pacer as the only reason. True if the wish changed.
+    pub(crate) fn note_release(&mut self, now: Time) -> bool {
+        let now = now.0;
         let work = !self.lost.is_empty() || (self.streams.unsent() > 0 && self.peer_takes(1));
         let paced = self.recovery.allowance.is_none() && !self.pacer.is_open(now);
-        self.release = (work && paced && self.fits_window(1)).then(|| self.pacer.wake_up());
+        let heard = self.heard || self.in_flight == 0;
+        let release = work && paced && heard && self.fits_window(1);
+        let release = release.then(|| self.pacer.wake_up());
+        std::mem::replace(&mut self.release, release) != release
     }
 
     /// Notes whether something other than congestion control holds us back.

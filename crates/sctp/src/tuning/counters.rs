@@ -118,6 +118,8 @@ pub(crate) struct Shared {
     streams: [Slot; FOLLOWED_STREAMS],
     /// Set while reading is paused.
     paused: AtomicBool,
+    /// Set until the association has repeated what may be lost.
+    hurry: AtomicBool,
 }
 
 impl Default for Shared {
@@ -126,6 +128,7 @@ impl Default for Shared {
             figures: Figures::default(),
             streams: std::array::from_fn(|_| Slot::default()),
             paused: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
         }
     }
 }
@@ -153,6 +156,15 @@ impl Shared {
     #[inline]
     pub(crate) fn is_reading(&self) -> bool {
         !self.paused.load(Relaxed)
+    }
+
+    pub(crate) fn set_hurry(&self) {
+        self.hurry.store(true, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn take_hurry(&self) -> bool {
+        self.hurry.load(Relaxed) && self.hurry.swap(false, Relaxed)
     }
 
     pub(crate) fn write(&self, snapshot: &Snapshot) {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{PeerCore, Sink};
 use crate::channel::ChannelShared;
@@ -12,17 +13,25 @@ use crate::stats::add;
 
 /// Bytes of one channel written before the next has its turn; a message that exceeds it is written whole.
 const SHARE: usize = 64 * 1024;
+/// What a message counts in this beside its bytes.
+const OVERHEAD: usize = 64;
 
 /// A channel as the engine knows it and as users do.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) engine: str0m::channel::ChannelId,
     pub(super) shared: Arc<ChannelShared>,
+    /// Known once it is open.
+    pub(super) stream: Option<u16>,
     /// Taken from the queue and not written yet.
     ready: VecDeque<Outgoing>,
+    /// When each of these becomes too old, if the channel has a lifetime.
+    too_old: VecDeque<Instant>,
     ready_bytes: usize,
     /// What the queue believes is taken and unsent.
     reported: usize,
+    /// Written of its share in this turn.
+    spent: usize,
     close_sent: bool,
 }
 
@@ -41,9 +50,12 @@ impl Slot {
         Slot {
             engine,
             shared,
+            stream: None,
             ready: VecDeque::new(),
+            too_old: VecDeque::new(),
             ready_bytes: 0,
             reported: 0,
+            spent: 0,
             close_sent: false,
         }
     }
@@ -53,12 +65,41 @@ impl Slot {
             || self.shared.queue.has_work()
     }
 
-    fn refill(&mut self) {
+    fn refill(&mut self, now: Instant) {
         if self.ready.is_empty() {
             self.shared.queue.take(&mut self.ready);
             self.ready_bytes = self.ready.iter().map(|m| m.data.len()).sum();
             self.reported += self.ready_bytes;
+        } else if self.shared.options.max_lifetime.is_some() && self.shared.queue.has_work() {
+            // Taken at once, so that their time begins.
+            let mut more = VecDeque::new();
+            self.shared.queue.take(&mut more);
+            let bytes: usize = more.iter().map(|m| m.data.len()).sum();
+            self.ready.append(&mut more);
+            self.ready_bytes += bytes;
+            self.reported += bytes;
         }
+        if let Some(lifetime) = self.shared.options.max_lifetime {
+            self.too_old.resize(self.ready.len(), now + lifetime);
+        }
+    }
+
+    /// Removes the next message, which was written or is given up.
+    fn pop(&mut self) {
+        self.too_old.pop_front();
+        if let Some(message) = self.ready.pop_front() {
+            self.ready_bytes -= message.data.len();
+        }
+    }
+
+    /// Gives up what is too old by now; how many messages. SCTP would lose them as well, had it got them in time.
+    fn expire(&mut self, now: Instant) -> usize {
+        let mut expired = 0;
+        while self.too_old.front().is_some_and(|at| *at < now) {
+            self.pop();
+            expired += 1;
+        }
+        expired
     }
 }
 
@@ -92,6 +133,7 @@ impl PeerCore {
                 // It goes on here, so that a large message does not wait for ever behind small ones.
                 Turn::Full(messages) => return written + messages,
             }
+            self.channels[index].spent = 0;
             self.next_channel = index + 1;
         }
         written
@@ -99,7 +141,12 @@ impl PeerCore {
 
     fn write_share(&mut self, index: usize) -> Turn {
         let slot = &mut self.channels[index];
-        slot.refill();
+        slot.refill(self.engine_now);
+        let expired = slot.expire(self.engine_now);
+        if expired > 0 {
+            add(&slot.shared.counters.expired, expired);
+            add(&self.shared.counters.expired_messages, expired);
+        }
         if slot.ready.is_empty() {
             return Turn::Nothing;
         }
@@ -108,7 +155,7 @@ impl PeerCore {
             return Turn::Nothing;
         };
         let (mut messages, mut bytes, mut full) = (0, 0, false);
-        while bytes < SHARE
+        while slot.spent < SHARE
             && let Some(message) = slot.ready.front()
         {
             match channel.write(!message.text, &message.data) {
@@ -124,17 +171,14 @@ impl PeerCore {
             }
             messages += 1;
             bytes += message.data.len();
-            slot.ready.pop_front();
+            slot.spent += message.data.len() + OVERHEAD;
+            slot.pop();
         }
-        slot.ready_bytes -= bytes;
-        let counters = &self.shared.counters;
-        add(&counters.messages_sent, messages);
-        add(&counters.bytes_sent, bytes);
-        if messages > 0 && std::mem::take(&mut self.full) {
-            // Room appeared, so the peer acknowledged something.
-            self.heard(self.engine_now);
-        }
-        self.full |= full;
+        let (channel, all) = (&slot.shared.counters, &self.shared.counters);
+        add(&channel.messages_sent, messages);
+        add(&channel.bytes_sent, bytes);
+        add(&all.messages_sent, messages);
+        add(&all.bytes_sent, bytes);
         if full {
             Turn::Full(messages)
         } else {
@@ -148,7 +192,9 @@ impl PeerCore {
             if slot.reported == 0 {
                 continue;
             }
-            let unsent = slot.ready_bytes;
+            let engine = self.rtc.channel(slot.engine);
+            let engine = engine.map_or(0, |mut channel| channel.buffered_amount());
+            let unsent = slot.ready_bytes + engine;
             if unsent == slot.reported {
                 continue;
             }
@@ -162,7 +208,8 @@ impl PeerCore {
 
     /// Whether everything queued has arrived at the peer.
     pub(super) fn is_flushed(&mut self) -> bool {
-        !self.has_outgoing() && (0..self.channels.len()).all(|index| self.in_flight(index) == 0)
+        let figures = self.figures.snapshot();
+        !self.has_outgoing() && figures.unsent + figures.outstanding == 0
     }
 
     /// Closes channels whose users asked for it and whose messages have arrived.
@@ -181,9 +228,10 @@ impl PeerCore {
         }
     }
 
-    fn in_flight(&mut self, index: usize) -> usize {
-        self.rtc
-            .channel(self.channels[index].engine)
-            .map_or(0, |mut channel| channel.buffered_amount())
+    /// Bytes the engine took and the peer has not acknowledged.
+    fn in_flight(&self, index: usize) -> u64 {
+        let stream = self.channels[index].stream;
+        let figures = stream.and_then(|id| self.figures.stream(id));
+        figures.map_or(0, |stream| stream.unsent + stream.outstanding)
     }
 }

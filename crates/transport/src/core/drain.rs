@@ -15,15 +15,20 @@ use crate::peer::PeerState;
 use crate::send_queue::Life;
 use crate::stats::add;
 
+/// What the engine says when it is given something to send after the peer closed.
+const CLOSED: &str = "connection closed";
+/// So often in one go; each time it throws away what it could not send.
+const REFUSED: u32 = 8;
+
 impl PeerCore {
     /// Empties the engine. Must follow every change made to it. Returns how many datagrams it had.
     pub(super) fn drain(&mut self, sink: &mut Sink<'_>) -> usize {
-        self.undrained = 0;
-        let mut sent = 0;
+        let fed = std::mem::take(&mut self.undrained) > 0;
+        let (mut sent, mut refused) = (0, 0);
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
-                    self.engine_deadline = self.clock.real(at);
+                    self.engine_deadline = at;
                     break;
                 }
                 Ok(Output::Transmit(transmit)) => {
@@ -36,6 +41,10 @@ impl PeerCore {
                     });
                 }
                 Ok(Output::Event(event)) => self.event(event),
+                // The peer's last word is read only after what SCTP still wanted to say was refused.
+                Err(error) if refused < REFUSED && error.to_string().contains(CLOSED) => {
+                    refused += 1
+                }
                 Err(error) => {
                     self.failed(&error);
                     break;
@@ -46,7 +55,18 @@ impl PeerCore {
             add(&self.shared.counters.datagrams_sent, sent);
         }
         self.flush_events();
+        if fed {
+            self.listen();
+        }
         sent
+    }
+
+    /// A packet SCTP accepted is a word from the peer: nobody else can make one.
+    fn listen(&mut self) {
+        let received = self.figures.snapshot().packets_received;
+        if received != std::mem::replace(&mut self.packets_received, received) {
+            self.heard(self.engine_now);
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -80,7 +100,10 @@ impl PeerCore {
                     self.outbox.push(PeerEvent::ChannelClosed(slot.shared.id));
                 }
             }
-            Event::Closed => self.end(CloseReason::Remote),
+            Event::Closed => {
+                self.read_rest();
+                self.end(CloseReason::Remote);
+            }
             Event::RtpPacket(packet) => self.video_packet(packet),
             Event::KeyframeRequest(_) => self.keyframe_wanted(),
             Event::EgressBitrateEstimate(kind) => self.bitrate_event(kind),
@@ -110,7 +133,9 @@ impl PeerCore {
                 self.channels.len() - 1
             }
         };
+        self.channels[index].stream = self.rtc.direct_api().sctp_stream_id_by_channel_id(id);
         let channel = self.channels[index].shared.clone();
+        channel.set_stream(self.channels[index].stream);
         channel.set_max_message(self.max_message);
         channel.queue.set_life(Life::Open);
         self.outbox.push(PeerEvent::ChannelOpen(DataChannel::new(
@@ -133,18 +158,22 @@ impl PeerCore {
     }
 
     fn message(&mut self, data: ChannelData) {
-        self.heard(self.engine_now);
         let Some(slot) = self.channels.iter().find(|s| s.engine == data.id) else {
             add(&self.shared.counters.dropped_messages, 1);
             return;
         };
+        let len = data.data.len();
+        add(&slot.shared.counters.messages_received, 1);
+        add(&slot.shared.counters.bytes_received, len);
         add(&self.shared.counters.messages_received, 1);
-        add(&self.shared.counters.bytes_received, data.data.len());
-        let channel = slot.shared.id;
-        self.outbox.push(PeerEvent::Message {
-            channel,
+        add(&self.shared.counters.bytes_received, len);
+        let message = PeerEvent::Message {
+            channel: slot.shared.id,
             data: data.data.into(),
             text: !data.binary,
-        });
+        };
+        let cost = message.cost();
+        self.outbox.push(message);
+        self.collected(cost);
     }
 }

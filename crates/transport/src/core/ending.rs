@@ -58,11 +58,8 @@ impl PeerCore {
         if self.over || self.ending.is_none() {
             return;
         }
-        if let Some((local, remote)) = self.path {
-            while let Some(datagram) = self.hold.pop() {
-                self.feed(self.engine_now, local, remote, &datagram, sink);
-            }
-        }
+        self.read_rest();
+        self.tell_time(self.engine_now, sink);
         self.drain(sink);
         if self.rtc.is_alive() {
             // Fails when the association never came up: then there is nothing to close.

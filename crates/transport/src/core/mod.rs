@@ -6,14 +6,13 @@
 
 mod auth;
 mod channels;
-mod clock;
 pub(crate) mod datagram;
 mod drain;
 mod ending;
-mod hold;
 mod liveness;
 mod opening;
 mod paths;
+mod reading;
 mod restart;
 mod setup;
 mod video;
@@ -23,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use sctp_proto::tuning::Handle;
 use str0m::net::{Protocol, Receive};
 use str0m::{Input, Rtc};
 
@@ -41,12 +41,11 @@ use crate::shared::{CloseRequest, PeerShared};
 use crate::stats::{PeerStats, add};
 use auth::Auth;
 use channels::Slot;
-use clock::EngineClock;
 use datagram::Kind;
 use ending::Closing;
-use hold::Hold;
 use liveness::{Liveness, Verdict};
 use paths::Paths;
+use reading::Reading;
 use video::Video;
 
 /// The engine's clock may lag this much before it is told the time anew for a write.
@@ -86,7 +85,11 @@ pub struct PeerCore {
     channels: Vec<Slot>,
     max_message: usize,
     liveness: Liveness,
-    hold: Hold,
+    reading: Reading,
+    /// What SCTP says of itself, and the switch of reading.
+    figures: Handle,
+    /// Packets SCTP had received at the last look.
+    packets_received: u64,
     video: Option<Video>,
     step: ConnectStep,
     connected: bool,
@@ -98,20 +101,18 @@ pub struct PeerCore {
     /// Set by the drain when the connection ended.
     ending: Option<CloseReason>,
     over: bool,
-    clock: EngineClock,
+    /// The peer is heard again after an outage, or gets a new path: it may have heard nothing while we heard everything.
+    /// SCTP, which repeats ever more rarely while nothing comes back, is to repeat at once, as soon as there is a path.
+    hurry: bool,
     engine_now: Instant,
     engine_deadline: Instant,
     /// DTLS datagrams fed since the last drain, and who sent them.
     undrained: usize,
     fed_from: Option<SocketAddr>,
-    /// Whether the event queue had room at the last look.
-    room: bool,
     /// The channel whose turn to send it is.
     next_channel: usize,
     /// Events of this turn, queued together: a wake-up of the user's thread costs more than an event.
     outbox: Vec<PeerEvent>,
-    /// The engine's send buffer was full at the last try.
-    full: bool,
     path: Option<(SocketAddr, SocketAddr)>,
     paths: Paths,
     /// An ICE restart has not found its path yet.
@@ -217,16 +218,9 @@ impl PeerCore {
                 Received::Authentic
             }
             Some(Kind::Dtls) => {
-                if self.has_room(sink) && self.hold.is_empty() {
-                    self.feed(now, local, remote, datagram, sink);
-                } else if self.hold.push(datagram) {
-                    add(&self.shared.counters.held_datagrams, 1);
-                } else {
-                    add(&self.shared.counters.dropped_inbound_full, 1);
-                }
+                self.feed(now, local, remote, datagram, sink);
                 Received::Other
             }
-            // Never held: it is worth nothing later, and a slow consumer of data must not cost it.
             Some(Kind::Rtp) if self.video.is_some() && self.connected => {
                 self.feed(now, local, remote, datagram, sink);
                 Received::Other
@@ -262,11 +256,12 @@ impl PeerCore {
             self.tell_time(now, sink);
         }
         self.drain(sink);
-        if !self.restarting && self.clock.catch_up() {
+        if !self.restarting && std::mem::take(&mut self.hurry) {
+            self.figures.hurry();
             self.tell_time(now, sink);
             self.drain(sink);
         }
-        self.release(now, sink);
+        self.read_on(now, sink);
         self.open_channels(now, sink);
         self.video_turn(now, sink);
         self.send_queued(sink);
@@ -293,16 +288,9 @@ impl PeerCore {
         self.settle(sink);
     }
 
-    /// Hands over the events that were collected.
-    fn flush_events(&mut self) {
-        if !self.outbox.is_empty() {
-            self.shared.events.push_all(&mut self.outbox);
-        }
-    }
-
     /// When `turn` is due next, whatever else happens.
     pub fn deadline(&self) -> Instant {
-        let more = (!self.hold.is_empty() && self.room).then_some(self.engine_now);
+        let more = self.reading.wants_turn().then_some(self.engine_now);
         // An engine that asks for "now" again and again must not keep the driver from sleeping.
         let engine = self.engine_deadline.max(self.engine_now + CLOCK_LAG);
         let others = [
@@ -321,7 +309,7 @@ impl PeerCore {
             self.drain(sink);
         }
         self.engine_now = self.engine_now.max(now);
-        let engine_now = self.clock.engine(self.engine_now);
+        let engine_now = self.engine_now;
         if let Err(error) = self.rtc.handle_input(Input::Timeout(engine_now)) {
             self.failed(&error);
         }
@@ -354,7 +342,7 @@ impl PeerCore {
             destination: local,
             contents,
         };
-        let mut engine_now = self.clock.engine(self.engine_now);
+        let mut engine_now = self.engine_now;
         if self.undrained > 0 {
             // The engine looks at its timers for each datagram, unless its clock has gone past it.
             engine_now -= Duration::from_nanos(1);
@@ -388,7 +376,7 @@ impl PeerCore {
                 self.outbox.push(PeerEvent::Stalled);
             }
             Verdict::Resumed => {
-                self.clock.outage_over();
+                self.hurry = true;
                 self.set_state(PeerState::Connected);
                 self.outbox.push(PeerEvent::Resumed);
             }

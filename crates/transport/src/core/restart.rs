@@ -163,7 +163,7 @@ impl PeerCore {
         self.add_named(extra);
         self.paths = Paths::default();
         self.liveness.restarted();
-        self.clock.outage_over();
+        self.hurry = true;
         self.restarting = true;
         add(&self.shared.counters.ice_restarts, 1);
         // Due at once: the next turn starts the checks.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
+use sctp_proto::tuning::Handle;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelConfig;
 use str0m::media::Mid;
@@ -15,14 +16,14 @@ use str0m::{Candidate, IceCreds, Rtc};
 use super::PeerCore;
 use super::auth::Auth;
 use super::channels::Slot;
-use super::clock::EngineClock;
-use super::hold::Hold;
 use super::liveness::Liveness;
 use super::paths::Paths;
+use super::reading::Reading;
 use super::restart::Negotiated;
 use super::video::{self, Video};
 use crate::channel::ChannelShared;
-use crate::config::{ChannelOptions, MAX_CHANNELS, PeerConfig};
+use crate::config::{ChannelOptions, MAX_CHANNELS, MAX_SEND_MESSAGE, PeerConfig};
+use crate::data::ENGINE_BUFFER;
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
 use crate::ice::stun::Reflexive;
 use crate::peer::PeerId;
@@ -84,9 +85,9 @@ impl OfferCore {
             return Err(OfferError::Channels(config.channels.len()));
         }
         let creds = credentials();
-        let shared = Arc::new(PeerShared::new(id, config.inbound_limit, config.lost_after));
         let order = config.video.as_ref().map(|v| v.codec_order());
-        let mut rtc = engine(now, config, &creds, local, &order.unwrap_or_default());
+        let (mut rtc, figures) = engine(now, config, &creds, local, &order.unwrap_or_default());
+        let shared = Arc::new(shared(id, config, figures));
         let mut api = rtc.sdp_api();
         let mid = config.video.as_ref();
         let mid = mid.and_then(|config| video::offer(&mut api, config));
@@ -171,10 +172,10 @@ impl PeerCore {
             return Err(AnswerError::Channels(config.channels.len()));
         }
         let creds = credentials();
-        let shared = Arc::new(PeerShared::new(id, config.inbound_limit, config.lost_after));
         let narrowed = narrow(&remote.text, willing(config));
         let order = codecs(config, &narrowed.codecs);
-        let mut rtc = engine(now, config, &creds, local, &order);
+        let (mut rtc, figures) = engine(now, config, &creds, local, &order);
+        let shared = Arc::new(shared(id, config, figures));
         let sdp = guarded(|| {
             let offer = SdpOffer::from_sdp_string(&narrowed.text).map_err(|e| e.to_string())?;
             let answer = rtc
@@ -246,6 +247,7 @@ fn core(
     remote: RemoteDescription,
     extra: &[SocketAddr],
 ) -> PeerCore {
+    let figures = shared.figures.clone();
     let mut core = PeerCore {
         rtc,
         shared,
@@ -256,7 +258,9 @@ fn core(
         channels,
         max_message: remote.max_message,
         liveness: Liveness::new(config.lost_after),
-        hold: Hold::default(),
+        reading: Reading::new(config.inbound_limit),
+        figures,
+        packets_received: 0,
         video,
         step: ConnectStep::Ice,
         connected: false,
@@ -266,16 +270,14 @@ fn core(
         closing: None,
         ending: None,
         over: false,
-        clock: EngineClock::default(),
+        hurry: false,
         engine_now: now,
         // Due at once: the first turn starts the checks.
         engine_deadline: now,
         undrained: 0,
         fed_from: None,
-        room: true,
         next_channel: 0,
         outbox: Vec::new(),
-        full: false,
         path: None,
         paths: Paths::default(),
         restarting: false,
@@ -328,12 +330,16 @@ fn engine(
     creds: &IceCreds,
     local: &Local,
     order: &[VideoCodec],
-) -> Rtc {
+) -> (Rtc, Handle) {
+    let mtu = config.data.mtu();
     // Opus only so that an offered audio section can be answered at all.
     let options = Rtc::builder()
         .clear_codecs()
         .enable_opus(true, false)
-        .set_local_ice_credentials(creds.clone());
+        .set_local_ice_credentials(creds.clone())
+        .set_sctp_max_message_size(MAX_SEND_MESSAGE as u32)
+        .set_sctp_max_buffered_amount(ENGINE_BUFFER)
+        .set_mtu(mtu..=mtu.max(str0m::DATAGRAM_MTU_WARN));
     let mut options = video::configure(options, config, order);
     // The engine must not give up a path before we do.
     let longest = config
@@ -343,11 +349,16 @@ fn engine(
     options.set_initial_stun_rto(FIRST_REPETITION);
     options.set_max_stun_rto(CHECK_INTERVAL.max(longest / (MAX_CHECKS - 10)));
     options.set_max_stun_retransmits(MAX_CHECKS as usize);
-    let mut rtc = options.build(now);
+    // SCTP is made in there, and told so what the engine has no word for.
+    let (mut rtc, figures) = sctp_proto::tuning::scope(config.data.tuning(), || options.build(now));
     for candidate in candidates(local) {
         rtc.add_local_candidate(candidate);
     }
-    rtc
+    (rtc, figures)
+}
+
+fn shared(id: PeerId, config: &PeerConfig, figures: Handle) -> PeerShared {
+    PeerShared::new(id, config.inbound_limit, config.lost_after, figures)
 }
 
 /// Our addresses as the engine takes them.

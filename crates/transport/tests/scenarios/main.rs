@@ -1,6 +1,7 @@
 //! Scenarios of peer connections: over a virtual network with virtual time, and over loopback sockets.
 
 mod abandoned;
+mod amounts;
 mod closing;
 mod connecting;
 mod delivery;

@@ -150,10 +150,7 @@ fn media_flows_while_data_is_not_taken_and_data_while_frames_are_not() {
     }
     let from = net.now();
     net.run_for(5 * SECOND);
-    assert!(
-        net.right.core.stats().held_datagrams > 0,
-        "the event queue is full"
-    );
+    assert!(net.right.core.stats().pauses > 0, "the event queue is full");
     let seen = watched(&net.right, &net.left.camera, from, net.now());
     assert!(seen.share > 0.95 && seen.p95 <= 100 * MS, "{seen:?}");
     net.right.consume = true;

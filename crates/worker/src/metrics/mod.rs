@@ -1,12 +1,13 @@
 //! Counters of one worker.
 //! Not statistics of a single session: those go to its closing log line.
 
+mod links;
 mod render;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use framewire_transport::VideoTrack;
+use framewire_transport::{PeerFigures, VideoTrack};
 
 use crate::latency::Latency;
 use crate::session::SourceKind;
@@ -44,6 +45,7 @@ pub(crate) struct Metrics {
     dropped: [Counter; DropReason::ALL.len()],
     video_dropped: [Counter; DropReason::ALL.len()],
     tracks: Mutex<Vec<(u64, VideoTrack)>>,
+    links: Mutex<Vec<(u64, PeerFigures)>>,
 }
 
 /// Why a frame got no result, or is not on the track.
@@ -194,6 +196,10 @@ impl Metrics {
 
     pub(crate) fn remove_track(&self, session: u64) {
         self.tracks().retain(|(id, _)| *id != session);
+    }
+
+    fn links(&self) -> MutexGuard<'_, Vec<(u64, PeerFigures)>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tracks(&self) -> MutexGuard<'_, Vec<(u64, VideoTrack)>> {

@@ -217,6 +217,7 @@ impl Metrics {
             &stages,
         );
         self.render_tracks(text);
+        self.render_links(text);
     }
 
     /// What each running track says of its network.
@@ -286,7 +287,13 @@ impl Metrics {
     }
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str, samples: &[(String, u64)]) {
+pub(super) fn family(
+    text: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    samples: &[(String, u64)],
+) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "# HELP framewire_{name} {help}");
     let _ = writeln!(text, "# TYPE framewire_{name} {kind}");

@@ -116,6 +116,7 @@ impl Session {
         }
         self.shared.metrics.remove_track(self.shared.place.id());
         self.flush_upload();
+        self.shared.metrics.remove_link(self.shared.place.id());
         self.receiving.end(self.end.as_ref(), self.left);
         self.log_end(started.elapsed(), panicked);
     }
@@ -140,6 +141,7 @@ impl Session {
                 .map(|out| out.codec.to_string()),
             "session started"
         );
+        metrics.add_link(self.shared.place.id(), self.peer.figures());
         if let Some(track) = track {
             metrics.add_track(self.shared.place.id(), track);
         }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use framewire_protocol::pairing::{PairCounters, PairMode};
-use framewire_transport::VideoTrack;
+use framewire_transport::{PeerFigures, VideoTrack};
 
 use crate::error::SourceError;
 use crate::session::live::clock::{History, SentTimes};
@@ -35,6 +35,8 @@ pub(crate) use slot::{FrameSlot, Put};
 /// What both ends came to.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Of the connection.
+    pub(crate) figures: PeerFigures,
     /// Absent when the worker left the section unused.
     pub(crate) track: Option<VideoTrack>,
     /// The worker is one of ours: it keeps timestamps, and decodes H.264 as gladly as VP8.
@@ -304,6 +306,7 @@ impl Live {
         stats.pairing = pairing.total();
         drop(pairing);
         let link = self.link();
+        stats.transport = link.as_ref().map(|link| link.figures.stats().data);
         stats.video = link
             .as_ref()
             .and_then(|link| link.track.as_ref())

@@ -50,7 +50,7 @@ impl PeerCore {
             add(&counters.packets_malformed, 1);
             return;
         };
-        let arrived = self.clock.real(packet.timestamp);
+        let arrived = packet.timestamp;
         let sent = packet.header.ext_vals.abs_send_time;
         video.estimator.packet(Arrival {
             at: arrived,

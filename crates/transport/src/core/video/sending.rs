@@ -108,7 +108,7 @@ impl PeerCore {
                     pt,
                     video.sequence.into(),
                     frame.rtp_time,
-                    self.clock.engine(frame.captured.min(now)),
+                    frame.captured.min(now),
                     payload,
                 );
                 stream.write_rtp(packet.marker(index + 1 == count).nackable(true));
@@ -270,7 +270,7 @@ impl PeerCore {
             video.loss = f64::from(stats.egress_loss_fraction.unwrap_or(0.0));
             video.usual_loss += (video.loss - video.usual_loss) * LOSS_SMOOTHING;
         }
-        let at = self.clock.real(stats.timestamp);
+        let at = stats.timestamp;
         self.set_guard(at);
         self.set_target(at, GROWTH);
         if let Some(estimate) = stats.bwe_tx
