@@ -33,8 +33,7 @@ impl End {
         );
         let mut config = EndpointConfig::default();
         config.max_payload_size(1135);
-        let mut server = ServerConfig::default();
-        server.transport = transport;
+        let server = ServerConfig { transport };
         End {
             endpoint: Endpoint::new(Arc::new(config), Some(Arc::new(server))),
             association: None,

@@ -1,6 +1,9 @@
 //! The interface str0m 0.25.0 needs, item by item, spelled the way it spells it. Compiling is most of the test.
 //! It says nothing about behaviour.
 
+// The calls are spelled as the caller spells them, conversions and all.
+#![allow(clippy::useless_conversion, clippy::field_reassign_with_default)]
+
 use std::net::{IpAddr, SocketAddr};
 use std::panic::UnwindSafe;
 use std::sync::Arc;

@@ -124,8 +124,9 @@ pub(crate) fn endpoint(seed: u64) -> Endpoint {
 
 /// An endpoint with the tuning of the scope this is called in.
 pub(crate) fn endpoint_in_scope() -> Endpoint {
-    let mut server = ServerConfig::default();
-    server.transport = transport();
+    let server = ServerConfig {
+        transport: transport(),
+    };
     Endpoint::new(Arc::new(EndpointConfig::default()), Some(Arc::new(server)))
 }
 
@@ -206,10 +207,10 @@ impl Pair {
 
     fn next(&mut self) -> Option<Instant> {
         let arrival = self.line.front().map(|(at, ..)| *at);
-        let timers = self.peers.iter_mut().filter_map(|peer| {
-            let timer = peer.association.as_mut()?.poll_timeout();
-            timer
-        });
+        let timers = self
+            .peers
+            .iter_mut()
+            .filter_map(|peer| peer.association.as_mut()?.poll_timeout());
         timers.chain(arrival).min()
     }
 
