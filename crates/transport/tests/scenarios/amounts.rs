@@ -265,3 +265,49 @@ fn a_datagram_size_that_was_asked_for_is_kept_and_used() {
         );
     }
 }
+
+#[test]
+fn messages_written_together_share_packets_and_arrive_in_order() {
+    let mut net = connected(1, delayed(5));
+    net.run_for(SECOND);
+    let (before, count) = (net.left.core.stats().datagrams_sent, 5000);
+    let channel = net.left.channel("inference");
+    for index in 0..count {
+        channel.send(numbered(index, 20)).expect("open");
+    }
+    net.run_until("all", SECOND, |_, r| r.messages().len() == count);
+    assert_numbered(&net.right.messages(), count, 20);
+    let sent = net.left.core.stats().datagrams_sent - before;
+    assert!(sent < count as u64 / 20, "{sent} datagrams");
+}
+
+#[test]
+fn channels_opened_and_closed_again_and_again_use_their_ids_anew() {
+    let mut net = connected(1, delayed(5).with_loss(0.02));
+    // A connection may have 32 over its life, two of them are there.
+    for round in 0..MAX_CHANNELS - 2 {
+        let label = format!("c{round}");
+        let channel = net
+            .left
+            .core
+            .open_channel(&label, ChannelOptions::default())
+            .expect("room");
+        net.run_until("open", 20 * SECOND, |l, r| {
+            l.is_open(&label) && r.is_open(&label)
+        });
+        for index in 0..5 {
+            channel.send(numbered(index, 10_000)).expect("open");
+        }
+        channel.close();
+        let closed = |p: &crate::net::Peer| p.count(|e| matches!(e, PeerEvent::ChannelClosed(_)));
+        net.run_until("closed on both sides", 20 * SECOND, |l, r| {
+            closed(l) == round + 1 && closed(r) == round + 1
+        });
+        assert_eq!(
+            net.right.messages().len(),
+            5 * (round + 1),
+            "after its messages"
+        );
+    }
+    assert!(net.left.closed().is_none() && net.right.closed().is_none());
+}
