@@ -43,8 +43,9 @@ const LIVE_FRAMES: usize = 4;
 /// How long a worker may take to say what it has of a file: it only looks.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Decoded pictures kept ahead of the dispatcher, beside the frame queue.
-const DECODED_AHEAD: usize = 2;
+/// Decoded pictures kept ahead of the dispatcher, beside the frame queue: one that waits for it must not keep one of the two
+/// decoders from the next.
+const DECODED_AHEAD: usize = 3;
 
 /// How far the start is.
 #[derive(Debug, Clone)]
