@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bench_harness::{Command, Meter, Window, failed, stamp};
 use bytes::Bytes;
 use framewire_transport::{ChannelError, DataChannel, Peer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const PROBE_BYTES: usize = 200;
 const PROBE_EVERY: Duration = Duration::from_millis(10);
@@ -37,12 +37,7 @@ pub(crate) fn start(
                 return failed(error);
             }
             let peer = peer.clone();
-            meter.add(
-                size,
-                window,
-                "sent",
-                move || json!({"stats": format!("{:?}", peer.stats())}),
-            );
+            meter.add(size, window, "sent", move || figures(&peer));
         }
     });
     let Some(probe) = probe else { return };
@@ -58,6 +53,20 @@ pub(crate) fn start(
             }
         }
     });
+}
+
+/// What the sender found about the path.
+fn figures(peer: &Peer) -> Value {
+    let data = peer.stats().data;
+    json!({
+        "rate": data.rate,
+        "rtt_ms": data.rtt.as_secs_f64() * 1e3,
+        "min_rtt_ms": data.min_rtt.as_secs_f64() * 1e3,
+        "packets": data.packets_sent,
+        "retransmitted": data.retransmitted,
+        "spurious": data.spurious,
+        "timeouts": data.timeouts,
+    })
 }
 
 /// So many messages that tell their index, waiting as an uploader does.

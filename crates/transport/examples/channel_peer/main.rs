@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use bench_harness::{Command, Meter, Window, commands, failed, say};
 use framewire_transport::{
-    ChannelId, ChannelOptions, DataChannel, Endpoint, EndpointConfig, Offer, Peer, PeerConfig,
-    PeerEvent,
+    ChannelId, ChannelOptions, Congestion, DataChannel, DataConfig, Endpoint, EndpointConfig,
+    Offer, Peer, PeerConfig, PeerEvent,
 };
 use serde_json::json;
 
@@ -21,7 +21,13 @@ fn main() -> Result<()> {
     let config = EndpointConfig::default()
         .with_interface("lo")
         .with_ipv6(false);
+    // `--congestion new-reno`: the other sender of the fairness runs.
+    let mut data = DataConfig::default();
+    if std::env::args().any(|argument| argument == "new-reno") {
+        data = data.with_congestion(Congestion::NewReno);
+    }
     let mut program = Program {
+        config: PeerConfig::default().with_data(data),
         endpoint: Endpoint::bind(config)?,
         offer: None,
         peer: None,
@@ -38,6 +44,7 @@ fn main() -> Result<()> {
 }
 
 struct Program {
+    config: PeerConfig,
     endpoint: Endpoint,
     offer: Option<Offer>,
     peer: Option<Arc<Peer>>,
@@ -66,7 +73,7 @@ impl Program {
                 let labels = command.labels("channels");
                 let config = labels
                     .iter()
-                    .fold(PeerConfig::default(), |c, label| c.with_channel(label));
+                    .fold(self.config.clone(), |c, label| c.with_channel(label));
                 let offer = self.endpoint.offer(config)?;
                 say("offer", json!({"sdp": offer.sdp()}));
                 self.offer = Some(offer);
@@ -74,7 +81,7 @@ impl Program {
             "answer" => {
                 let (peer, answer) = self
                     .endpoint
-                    .answer(command.text("sdp"), PeerConfig::default())?;
+                    .answer(command.text("sdp"), self.config.clone())?;
                 self.start(peer);
                 say("answer", json!({"sdp": answer}));
             }
