@@ -17,7 +17,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 pub(crate) use inbox::{Command, Inbox, Joining, RelayHandle};
@@ -179,10 +178,11 @@ impl Driver {
                 let (mut datagrams, mut bytes) = (0, 0);
                 for (meta, data) in buffers.received(count) {
                     let local = SocketAddr::new(meta.local, port);
+                    let mut known = None;
                     for datagram in data.chunks(meta.stride) {
                         datagrams += 1;
                         bytes += datagram.len();
-                        self.dispatch(now, local, meta.remote, datagram);
+                        known = self.dispatch(now, local, meta.remote, datagram, known);
                     }
                 }
                 add(&self.counters.datagrams_received, datagrams);
@@ -194,18 +194,29 @@ impl Driver {
         self.buffers = buffers;
     }
 
-    fn dispatch(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
-        let key = match kind(datagram) {
+    /// Finds the peer of a datagram. `known` is the peer of the one before from the same address; what comes back is the
+    /// same for the next, as long as only data comes: a check may change whose the address is.
+    fn dispatch(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+        known: Option<u64>,
+    ) -> Option<u64> {
+        let kind = kind(datagram);
+        let data = matches!(kind, Some(Kind::Dtls | Kind::Rtp));
+        let key = match kind {
             None => {
                 add(&self.counters.dropped_malformed, 1);
-                return;
+                return None;
             }
             Some(Kind::Stun) => {
                 if !self.queries.is_empty() {
                     let before = self.queries.len();
                     self.queries.retain(|q| !q.answer(remote, local, datagram));
                     if self.queries.len() != before {
-                        return;
+                        return None;
                     }
                 }
                 match request_ufrag(datagram) {
@@ -213,20 +224,21 @@ impl Driver {
                         None => {
                             let dropped = self.early.keep(now, ufrag, (local, remote), datagram);
                             add(&self.counters.dropped_unknown, dropped);
-                            return;
+                            return None;
                         }
                         known => known,
                     },
                     None => self.routes.by_address(remote),
                 }
             }
-            Some(Kind::Dtls | Kind::Rtp) => self.routes.by_address(remote),
+            Some(Kind::Dtls | Kind::Rtp) => known.or_else(|| self.routes.by_address(remote)),
         };
         let Some(key) = key.filter(|key| self.peers.contains_key(key)) else {
             add(&self.counters.dropped_unknown, 1);
-            return;
+            return None;
         };
         self.for_peer(now, key, local, remote, datagram);
+        data.then_some(key)
     }
 
     /// A datagram that came to our own socket, for a peer that is here.
@@ -266,7 +278,9 @@ impl Driver {
         };
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(received) => {
-                self.touch(key);
+                if !std::mem::replace(&mut slot.touched, true) {
+                    self.touched.push(key);
+                }
                 Some(received)
             }
             Err(_) => {
@@ -371,24 +385,6 @@ impl Driver {
         }
         if woken.error {
             self.errors(None);
-        }
-    }
-
-    /// Reads what ICMP said about datagrams we sent.
-    fn errors(&mut self, hint: Option<i32>) {
-        let now = Instant::now();
-        let mut refused = Vec::new();
-        let count = errors::drain(&self.socket, hint, |remote| refused.push(remote));
-        self.counters
-            .icmp_errors
-            .fetch_add(count, Ordering::Relaxed);
-        for remote in refused {
-            if let Some(key) = self.routes.by_address(remote) {
-                if let Some(slot) = self.peers.get_mut(&key) {
-                    slot.core.refused(now, remote);
-                }
-                self.touch(key);
-            }
         }
     }
 }

@@ -180,7 +180,7 @@ fn a_frame_that_never_ends_costs_a_few_steps_a_packet_and_no_memory() {
         assert!(assembler.held() <= MAX_PACKETS);
     }
     // Each packet looking at 2,000 others would take seconds.
-    assert!(begun.elapsed() < 500 * MS, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 1500 * MS, "{:?}", begun.elapsed());
     assert!(assembler.take_losses().overflowed >= PACKETS - MAX_PACKETS as u64);
 }
 
