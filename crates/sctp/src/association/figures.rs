@@ -13,7 +13,7 @@ pub(super) struct Figures {
     pub(super) packets_received: u64,
     pub(super) bytes_received: u64,
     pub(super) dropped: u64,
-    /// Something happened since they were last written.
+    /// Something happened since they were last written, which is at the end of each pass: while this is not set, nothing is to be sent.
     pub(super) stale: bool,
 }
 

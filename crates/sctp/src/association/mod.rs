@@ -244,6 +244,10 @@ impl Association {
     /// Packets to send now, at most 32 at once; `None` when there is nothing or nothing may go yet.
     /// Call it until it answers `None`. Costs a few tests when there is nothing.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        // Whatever could make a packet due marks the figures, also time: it passes through `handle_timeout`.
+        if !self.figures.stale && !self.control.wanted {
+            return None;
+        }
         let now = self.line.at(now);
         self.build_packets(now)
     }

@@ -175,6 +175,7 @@ impl<'a> Stream<'a> {
         if std::mem::replace(&mut entry.closed, true) {
             return Ok(());
         }
+        association.figures.stale = true;
         if !entry.finished {
             discard_unread(transfer, id);
         }

@@ -217,6 +217,7 @@ impl Association {
             entry.early = true;
         } else if entry.closed {
             discard_unread(transfer, id);
+            self.figures.stale = true;
         } else if !entry.known {
             self.streams.announce(id);
         }
