@@ -1,7 +1,7 @@
 //! Measures one data channel over loopback between two processes: MB/s and CPU seconds per GB of each side.
 //! Not a benchmark harness: it runs once and prints one line a side.
 //!
-//! `cargo run --release -p framewire-transport --example throughput -- [megabytes] [message bytes] [plain]`
+//! `cargo run --release -p framewire-transport --example throughput -- [megabytes] [message bytes] [plain] [rate=MB/s]`
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use framewire_transport::{Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent};
+use framewire_transport::{DataConfig, Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The original uploader's limit.
@@ -49,7 +49,13 @@ fn send(args: &[String], total: u64, message: usize, plain: bool) -> Result<()> 
         .stdout(Stdio::piped())
         .spawn()?;
     let endpoint = endpoint(plain)?;
-    let offer = endpoint.offer(PeerConfig::default().with_channel("inference"))?;
+    let mut data = DataConfig::default();
+    let rate = args.iter().find_map(|a| a.strip_prefix("rate="));
+    if let Some(rate) = rate {
+        data = data.with_max_rate(rate.parse::<u64>()? * 1_000_000);
+    }
+    let config = PeerConfig::default().with_channel("inference");
+    let offer = endpoint.offer(config.with_data(data))?;
     let mut input = child.stdin.take().ok_or("no stdin")?;
     let mut output = BufReader::new(child.stdout.take().ok_or("no stdout")?);
     put(&mut input, offer.sdp())?;
