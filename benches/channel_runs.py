@@ -1,6 +1,7 @@
 """One run of the channel bench: two peers, or two pairs that share a bottleneck, over loopback or through the relay."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -50,11 +51,17 @@ class Relay:
         self.process.wait(10)
 
 
-def kernel_drops():
-    """Datagrams the kernel dropped since it booted because a socket's buffer was full."""
-    lines = [line.split() for line in pathlib.Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Udp:")]
-    counters = dict(zip(*lines))
-    return int(counters["RcvbufErrors"]) + int(counters["SndbufErrors"])
+def kernel_drops(*processes):
+    """Datagrams the kernel dropped because a socket of theirs was not read in time."""
+    sockets = set()
+    for process in processes:
+        for entry in pathlib.Path(f"/proc/{process.pid}/fd").iterdir():
+            try:
+                sockets.add(os.readlink(entry))
+            except OSError:
+                pass  # closed meanwhile
+    rows = [row.split() for name in ("udp", "udp6") for row in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return sum(int(row[12]) for row in rows if f"socket:[{row[9]}]" in sockets)
 
 
 class Pair:
@@ -109,12 +116,11 @@ def retransmitted(more):
 def transfer(sender, receiver, seed, size, limit, skip, seconds, path=None, probe=None):
     relay = Relay(seed, **path) if path else None
     pair = None
-    before = kernel_drops()
     try:
         pair = Pair(sender, receiver, ["bulk", *([probe] if probe else [])], relay and relay.lanes[0])
         pair.begin(size, limit, skip, seconds, probe)
         sent, received = pair.end(skip + seconds + PATIENCE)
-        result = {**figures(sent, received), "kernel_drops": kernel_drops() - before}
+        result = {**figures(sent, received), "kernel_drops": kernel_drops(pair.sender.process, pair.receiver.process)}
         if result["kernel_drops"] and sender == receiver == "framewire":
             raise Void(f"the kernel dropped {result['kernel_drops']} datagrams at our sockets")
         return {**result, "relay": relay.report()} if relay else result
