@@ -1,6 +1,6 @@
 """Data channels of framewire and of other engines, interleaved, on this machine; writes benches/CHANNEL.md, channel.json, channel.svg.
 
-usage: channel.py [--rounds N] [--only NAME…] [--quick] [--render]    (`make bench-channel` builds what it needs)
+usage: channel.py [--rounds N] [--only NAME…] [--quick] [--render] [--late-ms MS]    (`make bench-channel` builds what it needs)
 
 `--quick` is one short round that shows that everything runs and writes nothing; `--render` writes the page from channel.json.
 """
@@ -10,6 +10,7 @@ import datetime
 import json
 import sys
 
+import channel_runs
 from channel_page import page, plot
 from channel_runs import Void, fairness, transfer
 from figures import HERE, machine
@@ -89,9 +90,12 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--render", action="store_true")
     parser.add_argument("--out", default=str(HERE / "channel.json"))
+    parser.add_argument("--late-ms", type=float, default=channel_runs.LATE_MS, help="lateness of the relay that makes a run void")
     options = parser.parse_args()
+    channel_runs.LATE_MS = options.late_ms
     if options.quick:
-        options.rounds = 1
+        # It shows that everything runs, also on a busy machine.
+        options.rounds, channel_runs.LATE_MS = 1, float("inf")
     if options.render:
         data = json.loads((HERE / "channel.json").read_text())
     else:
