@@ -10,6 +10,8 @@ use crate::wire::Builder;
 #[derive(Debug)]
 pub(super) struct Partial {
     /// Every TSN up to here is acknowledged or abandoned.
+    reached: Tsn,
+    /// The last abandoned one of those: up to here the peer may skip.
     forward: Tsn,
     /// Something was ever abandoned: before that nothing here costs anything.
     used: bool,
@@ -24,6 +26,7 @@ pub(super) struct Partial {
 impl Partial {
     pub(super) fn new(initial: Tsn) -> Partial {
         Partial {
+            reached: initial.prev(),
             forward: initial.prev(),
             used: false,
             due: false,
@@ -221,18 +224,25 @@ impl Sender {
         }
     }
 
+    /// What lies behind the last abandoned TSN may be the beginning of a message that is still wanted: acknowledged so far,
+    /// the rest on its way. Before it every message is whole or abandoned, because the parts of a message are consecutive.
     fn advance_forward(&mut self) {
         let passed = self.ring.first().prev();
-        if passed.after(self.partial.forward) {
-            self.partial.forward = passed;
+        let partial = &mut self.partial;
+        for point in [&mut partial.reached, &mut partial.forward] {
+            if passed.after(*point) {
+                *point = passed;
+            }
         }
-        while self.ring.holds(self.partial.forward.next())
-            && self
-                .ring
-                .at(self.partial.forward.next())
-                .has(ACKED | ABANDONED)
-        {
-            self.partial.forward = self.partial.forward.next();
+        while self.ring.holds(partial.reached.next()) {
+            let entry = self.ring.at(partial.reached.next());
+            if !entry.has(ACKED | ABANDONED) {
+                break;
+            }
+            partial.reached = partial.reached.next();
+            if entry.has(ABANDONED) {
+                partial.forward = partial.reached;
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) mod kind {
     pub(crate) const COOKIE_ACK: u8 = 11;
     pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
     pub(crate) const RECONFIG: u8 = 130;
+    pub(crate) const FORWARD_TSN: u8 = 192;
 }
 
 /// The types of the chunks in a packet.
