@@ -73,18 +73,19 @@ impl Sender {
         blocks: impl ExactSizeIterator<Item = (Tsn, Tsn)>,
         duplicates: impl Iterator<Item = Tsn>,
     ) -> Result<(), BadSack> {
-        let newest = self.ring.next().prev();
-        if cumulative.after(newest) {
+        let passed = self.ring.first().prev();
+        let stale = passed.after(cumulative);
+        let ahead = cumulative.since(passed) as usize;
+        // A number half the space away is neither ahead of anything nor behind it: only the distance tells.
+        if !stale && ahead > self.ring.len() {
             self.counters.bad_sacks += 1;
             return Err(BadSack);
         }
         self.heard = true;
         let before = self.in_flight;
         let mut news = News::default();
-        let passed = self.ring.first().prev();
-        let stale = passed.after(cumulative);
-        let advanced = cumulative.after(passed);
-        while self.ring.first() != cumulative.next() && !stale {
+        let advanced = !stale && ahead > 0;
+        while advanced && self.ring.first() != cumulative.next() {
             let tsn = self.ring.first();
             self.acknowledge(tsn, now, &mut news);
             self.leave(tsn);
