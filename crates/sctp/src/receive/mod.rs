@@ -249,7 +249,8 @@ impl Receiver {
     }
 
     /// Whether the window takes the chunk. When it is full only gaps are filled, up to a reserve; and when there is nothing that a
-    /// reader could take to make room, what comes next in order, or nothing would ever move again.
+    /// reader could take to make room, what comes next in order, or nothing would ever move again: one message's worth of it.
+    /// With more the peer leaves out messages that it never announced as skipped, and nothing can help it.
     #[inline]
     fn has_room(&mut self, data: &Data) -> Result<bool, TooBig> {
         let (used, window) = (self.charged(), self.window as usize);
@@ -262,7 +263,8 @@ impl Receiver {
         }
         if data.tsn == self.cumulative.next() && !self.streams.any_unread() {
             let open = self.open.as_ref().map_or(0, |open| open.message.len);
-            if data.begin || open + len <= window {
+            let most = window + GAP_RESERVE + self.max_message.min(window);
+            if used + len <= most && (data.begin || open + len <= window) {
                 return Ok(true);
             }
             return Err(TooBig { limit: window });

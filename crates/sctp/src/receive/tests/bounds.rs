@@ -186,6 +186,31 @@ fn a_sender_that_ignores_the_window_is_never_a_reason_to_end() {
 }
 
 #[test]
+fn messages_that_wait_for_one_never_sent_end_the_association_before_their_memory_passes_the_window() {
+    for (parts, payload) in [(1, 1000), (3, 1000), (1, 1)] {
+        let mut receiver = receiver(1);
+        let (mut tsn, mut ssn, mut result) = (1, 1, Ok(()));
+        while result.is_ok() && ssn < 32_000 {
+            for at in 0..parts {
+                let flags = match (at == 0, at + 1 == parts) {
+                    (true, true) => "be",
+                    (true, false) => "b",
+                    (false, true) => "e",
+                    (false, false) => "",
+                };
+                result = result.and(receiver.on_data(part(tsn, 1, ssn, flags, &vec![0; payload])));
+                tsn += 1;
+            }
+            ssn += 1;
+        }
+        let limit = WINDOW as usize;
+        assert_eq!(result, Err(TooBig { limit }));
+        assert!(receiver.held() <= limit + GAP_RESERVE + 256 * 1024);
+        assert!(!receiver.has_unread(1));
+    }
+}
+
+#[test]
 fn chunks_too_far_ahead_are_dropped_and_the_last_that_a_block_can_name_is_kept() {
     let mut receiver = receiver(1);
     receiver.put(part(65_536, 0, 0, "ube", b"x"));
