@@ -172,6 +172,38 @@ fn the_next_stream_of_an_id_may_begin_before_our_reset_is_confirmed() {
 }
 
 #[test]
+fn an_id_used_anew_in_the_batch_that_ends_it_is_announced() {
+    let mut pair = opened(3);
+    pair.peers[SERVER].events.clear();
+    pair.peers[CLIENT].close(3);
+    // The client uses the id again in the pass that tells it that it is free: its confirmation and the message travel together.
+    pair.run(SECOND, |pair| {
+        let free = pair.peers[CLIENT].saw(StreamEvent::ResetComplete { id: 3 });
+        if free {
+            pair.peers[CLIENT].open(3);
+            pair.peers[CLIENT].write(3, b"second life");
+        }
+        free
+    });
+    let mut got = None;
+    pair.run(SECOND, |pair| {
+        got = got.take().or_else(|| pair.peers[SERVER].read(3));
+        got.is_some()
+    });
+    assert_eq!(
+        got.map(|(_, message)| message).as_deref(),
+        Some(&b"second life"[..])
+    );
+    let id = 3;
+    let expected = [
+        StreamEvent::Finished { id },
+        StreamEvent::ResetComplete { id },
+        StreamEvent::Readable { id },
+    ];
+    assert_eq!(events_of(&pair.peers[SERVER], 3), expected);
+}
+
+#[test]
 fn an_id_can_be_used_a_thousand_times() {
     let mut pair = Pair::established();
     for round in 0..1000_u32 {

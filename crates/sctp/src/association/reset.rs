@@ -267,7 +267,7 @@ impl Association {
                 transfer.sender.reset_stream(id);
                 transfer.sender.drop_stream(id);
             }
-            self.streams.outgoing_done(id);
+            self.outgoing_done(id);
         }
         self.advance_resets();
     }

@@ -37,8 +37,6 @@ pub(super) struct Entry {
     pub(super) finished: bool,
     /// The end was reported: the caller cannot reach it any more.
     pub(super) gone: bool,
-    /// A message of the next generation is there already.
-    pub(super) early: bool,
     pub(super) outgoing: Outgoing,
     pub(super) bytes_received: u64,
     /// Where its figures go, if they go anywhere.
@@ -54,7 +52,6 @@ impl Entry {
             incoming_ended: false,
             finished: false,
             gone: false,
-            early: false,
             outgoing: Outgoing::Open,
             bytes_received: 0,
             place: None,
@@ -129,37 +126,6 @@ impl Streams {
         }
     }
 
-    /// The peer confirmed the end of our half.
-    pub(super) fn outgoing_done(&mut self, id: u16) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.outgoing = Outgoing::Ended;
-            self.complete(id);
-        }
-    }
-
-    /// Reports that the id is free once both halves have ended.
-    fn complete(&mut self, id: u16) {
-        let Some(entry) = self.entries.get(&id) else {
-            return;
-        };
-        if !entry.finished || entry.outgoing != Outgoing::Ended {
-            return;
-        }
-        if entry.known {
-            let event = StreamEvent::ResetComplete { id };
-            self.events.push_back(Event::Stream(event));
-        } else {
-            self.release(id);
-        }
-    }
-
-    /// Forgets a generation; begins the next one if its first message is there.
-    fn release(&mut self, id: u16) {
-        if self.remove(id).is_some_and(|old| old.early) && self.insert_by_peer(id) {
-            self.announce(id);
-        }
-    }
-
     fn announce(&mut self, id: u16) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.known = true;
@@ -180,8 +146,7 @@ impl Association {
                         }
                     }
                     Event::Stream(StreamEvent::ResetComplete { id }) => {
-                        self.setup.shared.forget_stream(id);
-                        self.streams.release(id);
+                        self.release(id);
                     }
                     _ => {}
                 }
@@ -208,18 +173,65 @@ impl Association {
     }
 
     fn on_readable(&mut self, id: u16) {
-        let (Some(entry), Some(transfer)) =
-            (self.streams.entries.get_mut(&id), self.transfer.as_mut())
-        else {
+        let Some(transfer) = self.transfer.as_mut() else {
             return;
         };
-        if entry.finished {
-            entry.early = true;
-        } else if entry.closed {
-            discard_unread(transfer, id);
-            self.figures.stale = true;
-        } else if !entry.known {
+        match self.streams.entries.get_mut(&id) {
+            // It belongs to the next generation, which begins when this one is forgotten.
+            Some(entry) if entry.finished => {}
+            Some(entry) if entry.closed => {
+                discard_unread(transfer, id);
+                self.figures.stale = true;
+            }
+            Some(entry) if entry.known => {}
+            Some(_) => self.streams.announce(id),
+            // Its first parts came while the generation before was known.
+            None => self.begin_next(id),
+        }
+    }
+
+    /// The peer confirmed the end of our half.
+    pub(super) fn outgoing_done(&mut self, id: u16) {
+        if let Some(entry) = self.streams.entries.get_mut(&id) {
+            entry.outgoing = Outgoing::Ended;
+            self.complete(id);
+        }
+    }
+
+    /// Reports that the id is free once both halves have ended.
+    fn complete(&mut self, id: u16) {
+        let Some(entry) = self.streams.entries.get(&id) else {
+            return;
+        };
+        if !entry.finished || entry.outgoing != Outgoing::Ended {
+            return;
+        }
+        if entry.known {
+            let event = StreamEvent::ResetComplete { id };
+            self.streams.events.push_back(Event::Stream(event));
+        } else {
+            self.release(id);
+        }
+    }
+
+    /// Forgets a generation; begins the next one if its first message is there.
+    fn release(&mut self, id: u16) {
+        self.setup.shared.forget_stream(id);
+        self.streams.remove(id);
+        let unread = |transfer: &Transfer| transfer.receiver.has_unread(id);
+        if self.state != State::Closed && self.transfer.as_ref().is_some_and(unread) {
+            self.begin_next(id);
+        }
+    }
+
+    /// Announces a stream whose first message is there. Without room for it its messages are dropped.
+    fn begin_next(&mut self, id: u16) {
+        if self.streams.insert_by_peer(id) {
             self.streams.announce(id);
+        } else if let Some(transfer) = &mut self.transfer {
+            self.figures.dropped += 1;
+            self.figures.stale = true;
+            discard_unread(transfer, id);
         }
     }
 
@@ -261,7 +273,7 @@ impl Association {
             self.streams.events.push_back(Event::Stream(event));
         }
         self.end_outgoing(id);
-        self.streams.complete(id);
+        self.complete(id);
     }
 
     /// Lets our half end after its data, unless it is ending already.
