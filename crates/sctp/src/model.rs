@@ -172,8 +172,7 @@ impl Flow {
             return None;
         }
         let mut out = Builder::new(7, self.capacity);
-        self.sender.write_forward_tsn(now, &mut out);
-        self.sender.write_data(now, &mut out);
+        self.sender.write_all(now, &mut out);
         (!out.is_empty()).then(|| out.finish())
     }
 

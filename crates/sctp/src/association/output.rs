@@ -149,10 +149,7 @@ impl Association {
         if transfer.receiver.sack_due(now) {
             transfer.receiver.write_sack(builder, MAX_BLOCKS);
         }
-        if transfer.sender.pending_forward_tsn(now) {
-            transfer.sender.write_forward_tsn(now, builder);
-        }
         // After SHUTDOWN ACK nothing may follow; before it everything is acknowledged anyway.
-        self.state != State::ShutdownAckSent && transfer.sender.write_data(now, builder)
+        self.state != State::ShutdownAckSent && transfer.sender.write_all(now, builder)
     }
 }

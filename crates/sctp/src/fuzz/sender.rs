@@ -104,8 +104,7 @@ impl Case {
             let before = self.sender.snapshot();
             let forced = self.sender.may_exceed_window();
             let mut out = Builder::new(1, PAYLOAD + 28);
-            self.sender.write_forward_tsn(now, &mut out);
-            let wrote = self.sender.write_data(now, &mut out);
+            let wrote = self.sender.write_all(now, &mut out);
             let after = self.sender.snapshot();
             let packet = (PAYLOAD + 16) as u64;
             if after.in_flight > before.in_flight && !forced {

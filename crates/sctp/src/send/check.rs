@@ -59,7 +59,7 @@ impl Sender {
             }
         }
         let timers = self.recovery.deadline();
-        if !self.ring.is_empty() && timers.is_none() && !self.pending_forward_tsn(Time(0)) {
+        if !self.ring.is_empty() && timers.is_none() {
             return Some("something is outstanding and no timer runs".into());
         }
         None

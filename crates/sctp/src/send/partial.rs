@@ -58,7 +58,7 @@ impl Sender {
     }
 
     /// Writes FORWARD-TSN if it is due. If not all streams fit, it skips as far as they do. False if nothing was written.
-    pub(crate) fn write_forward_tsn(&mut self, now: Time, out: &mut Builder) -> bool {
+    fn write_forward_tsn(&mut self, now: Time, out: &mut Builder) -> bool {
         if !self.pending_forward_tsn(now) {
             return false;
         }
@@ -85,6 +85,17 @@ impl Sender {
         self.partial.told_at = now.0;
         self.arm_after_send(now.0);
         true
+    }
+
+    /// Writes what is to be skipped and the data that may go. False if there was no data.
+    pub(crate) fn write_all(&mut self, now: Time, out: &mut Builder) -> bool {
+        self.write_forward_tsn(now, out);
+        let data = self.write_data(now, out);
+        if out.is_empty() {
+            // Looking for data gave messages up: nobody would ask again for the packet that says so.
+            self.write_forward_tsn(now, out);
+        }
+        data
     }
 
     /// After a SACK: if the hole is still there, the peer is told again once a round trip.
