@@ -6,7 +6,7 @@ mod pair;
 use std::time::Duration;
 
 use pair::{CLIENT, Pair, Peer, SERVER, drop_first, kind};
-use sctp_proto::{Error, Event, PayloadProtocolIdentifier as Ppi, StreamEvent};
+use sctp_proto::{Error, Event, PayloadProtocolIdentifier as Ppi, ReliabilityType, StreamEvent};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -201,6 +201,20 @@ fn an_id_used_anew_in_the_batch_that_ends_it_is_announced() {
         StreamEvent::Readable { id },
     ];
     assert_eq!(events_of(&pair.peers[SERVER], 3), expected);
+}
+
+#[test]
+fn the_end_of_a_stream_waits_no_longer_for_a_message_that_ran_out_of_time_unsent() {
+    let mut pair = opened(3);
+    let association = pair.peers[CLIENT].association();
+    let mut stream = association.stream(3).expect("open");
+    stream
+        .set_reliability_params(false, ReliabilityType::Timed, 0)
+        .expect("established");
+    pair.peers[CLIENT].write(3, b"never");
+    pair.peers[CLIENT].close(3);
+    pair.run(SECOND, |pair| completed(pair, 3));
+    assert!(pair.peers[SERVER].read(3).is_none());
 }
 
 #[test]

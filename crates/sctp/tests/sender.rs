@@ -28,7 +28,10 @@ fn an_acknowledgement_half_the_number_space_away_is_refused_at_once() {
                 assert!(!flow.sack(MS, &report), "{initial} {far}");
             }
             // Beyond the half it lies behind: late, and without effect.
-            assert!(flow.sack(MS, &sack(last.wrapping_add((1 << 31) + 1), WINDOW, &[], &[])));
+            assert!(flow.sack(
+                MS,
+                &sack(last.wrapping_add((1 << 31) + 1), WINDOW, &[], &[])
+            ));
             assert_eq!(flow.figures().bad_sacks, 4);
             assert_eq!(flow.contradiction(), None);
             flow.write(1, &[1; 100]);

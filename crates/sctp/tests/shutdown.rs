@@ -6,7 +6,9 @@ mod pair;
 use std::time::Duration;
 
 use pair::{CLIENT, Pair, Peer, SERVER, drop_first, kind};
-use sctp_proto::{AssociationError, Error, Event, PayloadProtocolIdentifier as Ppi};
+use sctp_proto::{
+    AssociationError, Error, Event, PayloadProtocolIdentifier as Ppi, ReliabilityType,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -81,6 +83,23 @@ fn the_other_side_finishes_its_data_too() {
         both_closed(pair)
     });
     assert_eq!(got, 50);
+}
+
+#[test]
+fn the_end_waits_no_longer_for_a_message_that_ran_out_of_time_unsent() {
+    let mut pair = Pair::established();
+    pair.peers[CLIENT].open(1);
+    let association = pair.peers[CLIENT].association();
+    let mut stream = association.stream(1).expect("open");
+    stream
+        .set_reliability_params(false, ReliabilityType::Timed, 0)
+        .expect("established");
+    pair.peers[CLIENT].write(1, b"never");
+    shut_down(&mut pair.peers[CLIENT]);
+    pair.run(SECOND, both_closed);
+    for peer in &pair.peers {
+        lost_once_with(peer, &AssociationError::Closed);
+    }
 }
 
 #[test]

@@ -25,31 +25,16 @@ impl Association {
             self.publish();
             return None;
         }
-        if self.resets.waits() {
-            self.advance_resets();
-        }
+        self.advance();
         let mut packets = Vec::with_capacity(if self.transfer_wants(now) { 16 } else { 1 });
         self.take_ready(now, &mut packets);
-        let ready = packets.len();
-        let mut control_only = false;
-        if let Some(tag) = self.sendable() {
-            while packets.len() < MAX_PACKETS && (self.control.wanted || self.transfer_wants(now)) {
-                let only_sack = !self.control.wanted;
-                let mut builder = Builder::new(tag, self.packet_size());
-                self.write_control(&mut builder);
-                let data = self.write_transfer(now, &mut builder);
-                if builder.is_empty() {
-                    break;
-                }
-                if packets.len() == ready {
-                    control_only = only_sack && !data;
-                }
-                packets.push(Packet(builder.finish()));
+        self.fill(now, &mut packets);
+        if !self.control.wanted {
+            // Looking for data may have given up what a reset or the end waited for: nobody would ask again.
+            self.advance();
+            if self.control.wanted {
+                self.fill(now, &mut packets);
             }
-        }
-        // A lone acknowledgement goes last: packets of one size in a row can leave in one system call.
-        if control_only {
-            packets[ready..].rotate_left(1);
         }
         if packets.is_empty() {
             self.control.wanted = false;
@@ -63,6 +48,32 @@ impl Association {
         Some(Transmit {
             payload: Payload::RawEncode(Packets(packets)),
         })
+    }
+
+    /// Adds packets with all that is due, as many as one transmit takes.
+    fn fill(&mut self, now: Time, packets: &mut Vec<Packet>) {
+        let Some(tag) = self.sendable() else {
+            return;
+        };
+        let before = packets.len();
+        let mut only_sack = false;
+        while packets.len() < MAX_PACKETS && (self.control.wanted || self.transfer_wants(now)) {
+            let control = self.control.wanted;
+            let mut builder = Builder::new(tag, self.packet_size());
+            self.write_control(&mut builder);
+            let data = self.write_transfer(now, &mut builder);
+            if builder.is_empty() {
+                break;
+            }
+            if packets.len() == before {
+                only_sack = !control && !data;
+            }
+            packets.push(Packet(builder.finish()));
+        }
+        // A lone acknowledgement goes last: packets of one size in a row can leave in one system call.
+        if only_sack {
+            packets[before..].rotate_left(1);
+        }
     }
 
     /// Whether acknowledgements or data may go now. The test of an idle pass.

@@ -186,7 +186,8 @@ fn a_sender_that_ignores_the_window_is_never_a_reason_to_end() {
 }
 
 #[test]
-fn messages_that_wait_for_one_never_sent_end_the_association_before_their_memory_passes_the_window() {
+fn messages_that_wait_for_one_never_sent_end_the_association_before_their_memory_passes_the_window()
+{
     for (parts, payload) in [(1, 1000), (3, 1000), (1, 1)] {
         let mut receiver = receiver(1);
         let (mut tsn, mut ssn, mut result) = (1, 1, Ok(()));
