@@ -169,6 +169,7 @@ impl Flow {
     pub fn poll(&mut self, now: u64) -> Option<Vec<u8>> {
         let now = Time(now);
         if !self.sender.wants_to_send(now) && !self.sender.pending_forward_tsn(now) {
+            self.sender.note_release(now);
             return None;
         }
         let mut out = Builder::new(7, self.capacity);

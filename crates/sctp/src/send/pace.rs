@@ -12,6 +12,8 @@ pub(super) struct Pacer {
     next: u64,
     /// Nanoseconds a byte takes; 0 when packets are not paced.
     per_byte: f64,
+    /// Bytes that leave without being paced.
+    free: usize,
 }
 
 impl Pacer {
@@ -19,6 +21,12 @@ impl Pacer {
     #[inline]
     pub(super) fn set_rate(&mut self, rate: Option<f64>) {
         self.per_byte = rate.map_or(0.0, |rate| 1e9 / rate.max(1.0));
+    }
+
+    /// After a silence nothing is on the path: so many bytes may leave at once.
+    #[inline]
+    pub(super) fn grant(&mut self, bytes: usize) {
+        self.free = bytes;
     }
 
     #[inline]
@@ -35,7 +43,10 @@ impl Pacer {
     /// A packet of `size` bytes left.
     #[inline]
     pub(super) fn spend(&mut self, now: u64, size: usize) {
-        if self.per_byte > 0.0 {
+        let free = self.free.min(size);
+        self.free -= free;
+        let size = size - free;
+        if self.per_byte > 0.0 && size > 0 {
             let from = self.next.max(now.saturating_sub(CREDIT));
             self.next = from.saturating_add((size as f64 * self.per_byte) as u64);
         }
@@ -69,6 +80,20 @@ mod tests {
         let (_, wake) = sent(now);
         assert!(wake > now && wake <= now + 2_000_000);
         assert_eq!(sent(now + 1_000_000_000).0, 2500);
+    }
+
+    #[test]
+    fn what_was_granted_leaves_at_once() {
+        let mut pacer = Pacer::default();
+        pacer.set_rate(Some(1e3));
+        pacer.grant(2500);
+        for _ in 0..2 {
+            pacer.spend(1_000_000_000, 1000);
+            assert!(pacer.is_open(1_000_000_000));
+        }
+        pacer.spend(1_000_000_000, 1000);
+        assert!(!pacer.is_open(1_400_000_000));
+        assert!(pacer.is_open(1_500_000_000));
     }
 
     #[test]

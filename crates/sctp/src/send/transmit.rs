@@ -8,6 +8,8 @@ use crate::wire::{Builder, DataHeader};
 
 /// Packets of the peer's window that are never used: an implementation that drops everything near its limit would drop hole fillers too.
 const SPARE_PACKETS: u64 = 2;
+/// Packets that may leave at once when nothing was on the path for a round trip.
+const RESTART_PACKETS: usize = 10;
 /// Transmissions kept at most; more would need a peer that acknowledges without end what it did not get.
 const LOG_LIMIT: usize = 4 * super::ring::LARGEST;
 
@@ -234,6 +236,9 @@ impl Sender {
         }
         if self.in_flight == 0 {
             let idle = now.saturating_sub(self.delivered_at);
+            if self.counters.chunks == 0 || idle > self.rtt.smoothed {
+                self.pacer.grant(RESTART_PACKETS * self.payload);
+            }
             if self.counters.chunks > 0 {
                 self.control.on_restart(now, idle);
                 self.refresh();

@@ -130,7 +130,7 @@ impl Rate {
         // A rate measured while there was little to send says nothing about the path: it must not hold the next message back.
         let least = match self.mode {
             Mode::Startup => 2.0 * INITIAL_PACKETS,
-            _ => 4.0,
+            _ => INITIAL_PACKETS,
         };
         let rate = (self.gain * self.estimate()).max(least * self.packet * 1e9 / turn);
         rate.min(self.max_rate)
@@ -157,7 +157,8 @@ impl Rate {
                 self.restarted = false;
                 if self.mode == Mode::Startup {
                     let flooded = self.judge.is_flooded(&sums);
-                    if flooded || self.round.number() >= 3 && sums.is_queued(rtt) {
+                    let queued = self.round.number() >= 3 && sums.is_queued(rtt);
+                    if flooded || queued && !sample.limited {
                         self.drain();
                     }
                 } else if self.mode == Mode::Probe {
@@ -167,7 +168,12 @@ impl Rate {
             }
         }
         if let (Some(sample), Mode::Startup) = (progress.rtt, self.mode) {
-            self.startup_sample(sample, rtt);
+            // With little to send a late answer is the receiver's patience, not a queue.
+            if progress.sample.is_none_or(|sample| sample.limited) {
+                (self.startup_samples, self.startup_min) = (0, u64::MAX);
+            } else {
+                self.startup_sample(sample, rtt);
+            }
         }
         self.advance(progress, rtt);
     }
