@@ -143,13 +143,15 @@ impl Sender {
                 self.refresh();
             }
         }
-        if self.recovery.timeout_at.is_some_and(|at| at <= now) {
-            self.time_out(now);
-        } else if self.recovery.probe_at.is_some_and(|at| at <= now) {
+        if self.recovery.probe_at.is_some_and(|at| at <= now) {
             self.recovery.probe_at = None;
             self.recovery.probed = true;
             self.recovery.probe = true;
+            // The answer to the probe shows more than a timeout could: it gets its time.
+            self.recovery.timeout_at = Some(now + self.timeout());
             self.partial.repeat();
+        } else if self.recovery.timeout_at.is_some_and(|at| at <= now) {
+            self.time_out(now);
         }
     }
 
@@ -212,13 +214,6 @@ impl Sender {
             }
             if sending.at >= latest {
                 break;
-            }
-            if self
-                .reports
-                .hidden_above
-                .is_some_and(|last| sending.tsn.after(last))
-            {
-                continue;
             }
             let due = sending.at + patience;
             if due > now {
@@ -327,6 +322,8 @@ impl Sender {
         } else {
             1000 * MS
         };
-        self.recovery.probe_at = Some(now + after);
+        let probe_at = now + after;
+        let timeout_at = self.recovery.timeout_at.unwrap_or(probe_at);
+        self.recovery.probe_at = Some(probe_at.min(timeout_at));
     }
 }

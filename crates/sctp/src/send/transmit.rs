@@ -1,6 +1,7 @@
 //! Filling packets: what was lost first, then new data, as far as window, pacing and the peer allow.
 //! Not the packet itself: headers and other chunks are the association's.
 use super::log::Sending;
+use super::messages::Policy;
 use super::ring::{ABANDONED, ACKED, Entry, FLYING, LOST, PARKED};
 use super::{Sender, Time, chunk_size};
 use crate::serial::Tsn;
@@ -292,7 +293,7 @@ impl Sender {
         while tsn != self.ring.first() {
             tsn = tsn.prev();
             let entry = self.ring.at(tsn);
-            if !entry.has(ACKED | ABANDONED) {
+            if !entry.has(ACKED | ABANDONED) && self.may_repeat(entry) {
                 let sent = entry.size() <= room as u64 && self.resend(tsn, now, true, out);
                 self.counters.probes += u64::from(sent);
                 return sent;
@@ -301,10 +302,20 @@ impl Sender {
         true
     }
 
+    /// Whether the message of the chunk allows it to be sent once more.
+    fn may_repeat(&self, entry: &Entry) -> bool {
+        let policy = self
+            .messages
+            .get(entry.message)
+            .map(|message| message.policy);
+        !matches!(policy, Some(Policy::Rexmit(times)) if entry.sent > times)
+    }
+
     /// Asks to be called again if only the pacer is in the way. Also to be called when nothing may go: what was written or
     /// acknowledged since the last packet may have left the pacer as the only reason. True if the wish changed.
     pub(crate) fn note_release(&mut self, now: Time) -> bool {
         let now = now.0;
+        self.stamp_lifetimes(now);
         let work = !self.lost.is_empty() || (self.streams.unsent() > 0 && self.peer_takes(1));
         let paced = self.recovery.allowance.is_none() && !self.pacer.is_open(now);
         let heard = self.heard || self.in_flight == 0;

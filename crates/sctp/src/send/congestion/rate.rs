@@ -20,6 +20,8 @@ const WINDOW_GAIN: f64 = 1.65;
 const IDLE: u64 = 1_000_000_000;
 /// How long the window is small when the smallest round trip is measured anew.
 const MEASURE: u64 = 200_000_000;
+/// Least time between the round trips that Startup is judged by.
+const APART: u64 = 5_000_000;
 /// After congestion, how long not to ask for more.
 const HOLD: u64 = 2_000_000_000;
 
@@ -53,6 +55,9 @@ pub(in super::super) struct Rate {
     /// Smallest of the round trips since the last multiple of eight.
     startup_min: u64,
     startup_samples: u32,
+    startup_at: u64,
+    /// Estimate when the phase began.
+    phase_rate: f64,
     /// Until this round the peer's reports were incomplete.
     truncated_until: u64,
     /// Sending was taken up again after a silence, and no round has passed since.
@@ -77,6 +82,8 @@ impl Rate {
             stalled: 0,
             startup_min: u64::MAX,
             startup_samples: 0,
+            startup_at: 0,
+            phase_rate: 0.0,
             truncated_until: 0,
             restarted: false,
         }
@@ -158,7 +165,7 @@ impl Rate {
                 if self.mode == Mode::Startup {
                     let flooded = self.judge.is_flooded(&sums);
                     let queued = self.round.number() >= 3 && sums.is_queued(rtt);
-                    if flooded || queued && !sample.limited {
+                    if flooded || queued && !self.is_small(rtt) {
                         self.drain();
                     }
                 } else if self.mode == Mode::Probe {
@@ -168,12 +175,7 @@ impl Rate {
             }
         }
         if let (Some(sample), Mode::Startup) = (progress.rtt, self.mode) {
-            // With little to send a late answer is the receiver's patience, not a queue.
-            if progress.sample.is_none_or(|sample| sample.limited) {
-                (self.startup_samples, self.startup_min) = (0, u64::MAX);
-            } else {
-                self.startup_sample(sample, rtt);
-            }
+            self.startup_sample(sample, progress.now, rtt);
         }
         self.advance(progress, rtt);
     }
@@ -190,10 +192,11 @@ impl Rate {
         if spans && (higher || !sample.limited) && !(higher && incomplete) {
             self.filter.add(sample.rate);
         }
-        if round && self.mode == Mode::Startup && !sample.limited {
+        if round && self.mode == Mode::Startup {
             if self.estimate() >= 1.25 * self.grown {
                 (self.grown, self.stalled) = (self.estimate(), 0);
-            } else {
+            } else if !sample.limited || shows_queue(rtt) && !self.is_small(rtt) {
+                // Held back by the peer's window, a rate that does not grow says nothing, unless there is a queue.
                 self.stalled += 1;
             }
             if self.stalled >= 3 {
@@ -202,17 +205,29 @@ impl Rate {
         }
     }
 
-    /// Startup ends when the smallest of eight round trips shows a queue.
-    fn startup_sample(&mut self, sample: u64, rtt: &Rtt) {
+    /// Startup ends when the smallest of eight round trips shows a queue. They lie apart: when a process stands still for a moment,
+    /// a whole row of answers is late, and that is one event.
+    fn startup_sample(&mut self, sample: u64, now: u64, rtt: &Rtt) {
         self.startup_min = self.startup_min.min(sample);
+        let apart = (rtt.min_or(0) / 4).max(APART);
+        if now < self.startup_at.saturating_add(apart) {
+            return;
+        }
+        self.startup_at = now;
         self.startup_samples += 1;
         if self.startup_samples == 8 {
             let limit = rtt.min.saturating_add((rtt.min / 8).max(2_000_000));
-            if self.startup_min > limit {
+            if self.startup_min > limit && !self.is_small(rtt) {
                 self.drain();
             }
             (self.startup_samples, self.startup_min) = (0, u64::MAX);
         }
+    }
+
+    /// So little was ever sent that a late answer is the receiver's patience, not a queue.
+    fn is_small(&self, rtt: &Rtt) -> bool {
+        let start = 2.0 * INITIAL_PACKETS * self.packet * 1e9 / rtt.smoothed.max(1) as f64;
+        self.estimate() < start
     }
 
     fn drain(&mut self) {
@@ -222,6 +237,7 @@ impl Rate {
     fn cruise(&mut self, now: u64, phase: usize) {
         self.mode = Mode::Probe;
         (self.phase, self.phase_at, self.gain) = (phase, now, CYCLE[phase]);
+        self.phase_rate = self.estimate();
     }
 
     /// What a whole round says about the bound of the flight.
@@ -285,7 +301,10 @@ impl Rate {
             _ => spent >= turn,
         };
         if over {
-            let next = (self.phase + 1) % CYCLE.len();
+            // The path took all that was asked for: ask for more at once.
+            let grew = self.phase == 0 && self.estimate() >= 1.15 * self.phase_rate;
+            let step = if grew && !shows_queue(rtt) { 0 } else { 1 };
+            let next = (self.phase + step) % CYCLE.len();
             let next = if next == 0 && now < self.hold_until {
                 CRUISE
             } else {
@@ -294,4 +313,9 @@ impl Rate {
             self.cruise(now, next);
         }
     }
+}
+
+/// Packets of late wait somewhere.
+fn shows_queue(rtt: &Rtt) -> bool {
+    rtt.smoothed > rtt.min_or(u64::MAX / 2) + rtt.min_or(0) / 8 + 1_000_000
 }
