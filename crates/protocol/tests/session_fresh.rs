@@ -127,6 +127,15 @@ fn a_connection_that_ends_meanwhile_takes_nothing_from_the_completion() {
 }
 
 #[test]
+fn a_result_that_came_late_is_not_missing() {
+    let mut run = Run::start();
+    for frame in [1, 4, 3] {
+        assert!(run.result(frame));
+    }
+    assert_eq!(run.session.counters().missing_results, 1, "only frame 2");
+}
+
+#[test]
 fn the_next_connection_waits_only_if_its_answer_says_so() {
     let mut run = Run::start();
     assert!(run.result(5));

@@ -24,11 +24,6 @@ use crate::session::shared::Shared;
 use crate::session::upload::Upload;
 use crate::source::{PreparedFile, Source, VideoFileSource, fetch};
 
-/// Label of the channel that carries results and control messages.
-pub(crate) const RESULTS: &str = "inference";
-/// Label of the channel that carries the file.
-pub(crate) const UPLOAD: &str = "video_upload";
-
 /// How much longer than its lifetime a result may take: what the completion message may gain on it on the way.
 const STRAGGLE: Duration = Duration::from_millis(100);
 

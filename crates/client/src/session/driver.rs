@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use framewire_protocol::job::FRESH_LABEL;
+use framewire_protocol::job::{FRESH_LABEL, RESULTS_LABEL, UPLOAD_LABEL};
 use framewire_protocol::session::{Input, Output, PeerEnd};
 use framewire_transport::{ChannelId, ChannelOptions, CloseReason, DataChannel, Peer, PeerEvent};
 
 use crate::error::{SessionError, Step};
 use crate::http::Signalling;
-use crate::session::connect::{Connected, RESULTS, UPLOAD};
+use crate::session::connect::Connected;
 use crate::session::errors::StreamErrorKind;
 use crate::session::intake::Intake;
 use crate::session::recover::out_of_time;
@@ -318,7 +318,7 @@ impl<'a> Driver<'a> {
 
     fn channel_open(&mut self, channel: DataChannel) {
         match channel.label() {
-            RESULTS if self.results.is_none() => {
+            RESULTS_LABEL if self.results.is_none() => {
                 self.results = Some(channel.id());
                 self.open_fresh();
                 self.shared.set_results_channel(channel);
@@ -331,7 +331,7 @@ impl<'a> Driver<'a> {
                 #[cfg(feature = "ffmpeg")]
                 self.shared.start_sending();
             }
-            UPLOAD if self.upload_channel.is_none() => {
+            UPLOAD_LABEL if self.upload_channel.is_none() => {
                 self.upload_channel = Some(channel);
                 self.shared.input(Input::UploadOpen);
             }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use framewire_protocol::FrameId;
+use framewire_protocol::chunk::ReassemblerLimits;
 use framewire_protocol::incoming::{Body, DropReason, Incoming};
 use framewire_protocol::message::Metadata;
 use framewire_protocol::session::{Dispatch, FrameDrop};
@@ -15,6 +16,9 @@ use crate::session::errors::StreamErrorKind;
 use crate::session::pipeline::Offered;
 use crate::session::shared::Shared;
 use crate::stats;
+
+/// Bytes held of incomplete results without order: they are short-lived and need less room than the others.
+const FRESH_HELD: usize = 64 << 20;
 
 /// See the module.
 pub(crate) struct Intake<'a> {
@@ -30,10 +34,12 @@ pub(crate) struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
+        let mut limits = ReassemblerLimits::default();
+        limits.bytes = FRESH_HELD;
         Intake {
             shared,
             incoming: Incoming::new(),
-            fresh: Incoming::new(),
+            fresh: Incoming::with_limits(limits),
             newest: None,
             pending: None,
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use framewire_protocol::job::{RESULTS_LABEL, UPLOAD_LABEL};
 use framewire_transport::{
     Endpoint, EndpointConfig, GatherReport, IceServer, Offer, PeerConfig, VideoConfig, probe_turn,
 };
@@ -10,7 +11,7 @@ use framewire_transport::{
 use crate::error::{SessionError, Step};
 use crate::http::ApiUrl;
 use crate::ice::{DEFAULT_STUN, IceConfig};
-use crate::session::connect::{RESULTS, UPLOAD, blocking, chain};
+use crate::session::connect::{blocking, chain};
 use crate::session::shared::{Shared, lock};
 
 /// Batch: encoded frames, and bytes of them, that may wait for their decoder; beyond it frames would be lost up to a keyframe.
@@ -22,13 +23,13 @@ const TURN_PROBE: Duration = Duration::from_secs(2);
 pub(super) async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Offer, SessionError> {
     let options = &shared.options;
     let mut config = PeerConfig::default()
-        .with_channel(RESULTS)
+        .with_channel(RESULTS_LABEL)
         .with_gather_timeout(options.gather_timeout)
         .with_connect_timeout(options.connect_timeout)
         .with_lost_after(options.lost_after(false))
         .with_relay_only(options.relay_only);
     if shared.plan.uploads {
-        config = config.with_channel(UPLOAD);
+        config = config.with_channel(UPLOAD_LABEL);
     }
     if shared.plan.media.uses_track() {
         config = config.with_video(video(shared));

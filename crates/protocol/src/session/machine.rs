@@ -394,6 +394,10 @@ impl Session {
         }
         if let Some(frame) = message.frame_id() {
             let last = self.last_frame.map_or(0, |last| last.0);
+            if self.stragglers.is_some() && frame.0 < last {
+                // It was counted when a newer one overtook it.
+                self.counters.missing_results = self.counters.missing_results.saturating_sub(1);
+            }
             self.counters.missing_results += frame.0.saturating_sub(last).saturating_sub(1);
             self.last_frame = Some(FrameId(last.max(frame.0)));
         }

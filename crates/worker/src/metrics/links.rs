@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use framewire_protocol::job::{FRESH_LABEL, RESULTS_LABEL, UPLOAD_LABEL};
 use framewire_transport::{ChannelStats, DataStats, PeerFigures};
 
 use super::{Metrics, render::family};
 
 /// Channels with a name of their own. The client chooses labels, so any other is `other`.
-const CHANNELS: [&str; 3] = ["inference", "video_upload", "framewire-results"];
+const CHANNELS: [&str; 3] = [RESULTS_LABEL, UPLOAD_LABEL, FRESH_LABEL];
 
 impl Metrics {
     /// The connection of a session, for as long as it runs. At most one for each place.
