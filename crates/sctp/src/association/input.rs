@@ -96,12 +96,13 @@ impl Association {
         let Some(transfer) = &mut self.transfer else {
             return false;
         };
-        if !self.streams.admit(data.stream) {
+        let taken = if self.streams.admit(data.stream) {
+            transfer.receiver.on_data(data)
+        } else {
             self.figures.dropped += 1;
-            transfer.receiver.discard(data.tsn);
-            return true;
-        }
-        if transfer.receiver.on_data(data).is_err() {
+            transfer.receiver.discard(data.tsn)
+        };
+        if taken.is_err() {
             self.refuse_size();
         }
         true
@@ -110,9 +111,8 @@ impl Association {
     /// Handles any chunk but DATA. `false` if the rest of the packet is not to be read.
     fn on_control(&mut self, now: Time, tag: u32, chunk: Chunk) -> bool {
         match chunk {
-            Chunk::Data(data) => {
-                self.on_data(now, data);
-            }
+            // Taken in before, apart from all others.
+            Chunk::Data(_) => {}
             Chunk::Sack(sack) => {
                 // A report that contradicts what was sent is counted by the sender.
                 if let Some(transfer) = &mut self.transfer {
@@ -154,11 +154,14 @@ impl Association {
                 }
             }
             Chunk::ForwardTsn(forward) => {
-                let refused = self
-                    .transfer
-                    .as_mut()
-                    .is_some_and(|t| t.receiver.on_forward_tsn(&forward).is_err());
-                if refused {
+                let Some(transfer) = &mut self.transfer else {
+                    return true;
+                };
+                let streams = &mut self.streams;
+                let taken = transfer
+                    .receiver
+                    .on_forward_tsn(&forward, |id| streams.admit(id));
+                if taken.is_err() {
                     self.refuse_size();
                 }
             }

@@ -36,8 +36,8 @@ impl Parts {
     fn push(&mut self, part: Bytes) {
         match self {
             Parts::One(first) => {
-                // Most messages of more than one part have a few dozen.
-                let mut parts = Vec::with_capacity(16);
+                // Many have a few dozen, and the list grows to them cheaply; but a peer may send nothing but small ones.
+                let mut parts = Vec::with_capacity(4);
                 parts.push(std::mem::take(first));
                 parts.push(part);
                 *self = Parts::Many(parts);

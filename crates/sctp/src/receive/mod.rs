@@ -102,19 +102,18 @@ impl Receiver {
         self.ahead(data)
     }
 
-    /// Acknowledges a chunk whose data are not wanted.
-    pub(crate) fn discard(&mut self, tsn: Tsn) {
+    /// Acknowledges a chunk whose data are not wanted. An error as from [`on_data`](Self::on_data): it may fill a gap.
+    pub(crate) fn discard(&mut self, tsn: Tsn) -> Result<(), TooBig> {
         self.counters.chunks += 1;
         if !self.is_new(tsn) {
-            return;
+            return Ok(());
         }
         self.counters.no_stream += 1;
         self.held.mark(tsn);
         if tsn.after(self.highest) {
             self.highest = tsn;
         }
-        // What was appended before was appended without this error.
-        let _ = self.advance();
+        self.advance()
     }
 
     /// To be called after the last chunk of a datagram with DATA.
@@ -122,8 +121,12 @@ impl Receiver {
         self.policy.datagram(now, self.has_gap());
     }
 
-    /// The peer gave up on everything up to a number.
-    pub(crate) fn on_forward_tsn(&mut self, forward: &ForwardTsn) -> Result<(), TooBig> {
+    /// The peer gave up on everything up to a number. `admit` says of each stream it names whether it may exist.
+    pub(crate) fn on_forward_tsn(
+        &mut self,
+        forward: &ForwardTsn,
+        mut admit: impl FnMut(u16) -> bool,
+    ) -> Result<(), TooBig> {
         self.policy.at_once();
         if !forward.cumulative.after(self.cumulative) {
             return Ok(());
@@ -142,7 +145,11 @@ impl Receiver {
             self.counters.given_up += parts as u64;
         }
         for (stream, ssn) in forward.streams() {
-            self.streams.skip(stream, ssn);
+            if admit(stream) {
+                self.streams.skip(stream, ssn);
+            } else {
+                self.counters.no_stream += 1;
+            }
         }
         self.advance()
     }

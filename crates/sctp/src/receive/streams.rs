@@ -1,6 +1,7 @@
 //! Per stream: the messages that can be read, and those that wait for an earlier one.
 //! Not the parts of messages.
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 
 use super::message::Message;
 use crate::serial::Ssn;
@@ -77,21 +78,8 @@ impl Streams {
             return;
         }
         let nothing = stream.unread.is_empty();
-        let until = ssn.next();
-        if !stream.waiting.is_empty() {
-            let mut early: Vec<Ssn> = stream
-                .waiting
-                .keys()
-                .map(|&key| Ssn(key))
-                .filter(|key| until.after(*key))
-                .collect();
-            early.sort_unstable_by_key(|key| key.since(stream.next));
-            for key in early {
-                stream.unread.extend(stream.waiting.remove(&key.0));
-                self.unread += 1;
-            }
-        }
-        stream.next = until;
+        self.unread += stream.release_up_to(ssn);
+        stream.next = ssn.next();
         self.unread += stream.release();
         if nothing && !stream.unread.is_empty() {
             announce(stream, id, &mut self.readable);
@@ -188,6 +176,24 @@ impl Stream {
             count += 1;
         }
         count
+    }
+
+    /// The same with all from the next one up to `last`, in their order. Costs what it moves.
+    fn release_up_to(&mut self, last: Ssn) -> usize {
+        let before = self.unread.len();
+        let mut from = self.next.0;
+        if from > last.0 {
+            self.move_range(from..=u16::MAX);
+            from = 0;
+        }
+        self.move_range(from..=last.0);
+        self.unread.len() - before
+    }
+
+    fn move_range(&mut self, range: RangeInclusive<u16>) {
+        while let Some((&key, _)) = self.waiting.range(range.clone()).next() {
+            self.unread.extend(self.waiting.remove(&key));
+        }
     }
 }
 

@@ -133,6 +133,24 @@ fn data_on_more_streams_than_a_peer_may_open_is_acknowledged_and_dropped() {
 }
 
 #[test]
+fn streams_that_are_only_named_as_skipped_count_as_opened_by_the_peer() {
+    let mut bench = Bench::established();
+    for first in (0..5000).step_by(250) {
+        bench.receive(|packet| {
+            let skipped = (first..first + 250).map(|id| (id, crate::serial::Ssn(3)));
+            assert!(packet.push_forward_tsn(PEER_TSN + u32::from(first), skipped));
+        });
+    }
+    assert_eq!(bench.a.streams.ids().len(), 4096);
+    let transfer = bench.a.transfer.as_ref().expect("established");
+    assert_eq!(transfer.receiver.counters.no_stream, 5000 - 4096);
+    // Of those that were let in the next message is the one after the skipped.
+    bench.data(PEER_TSN + 4751, 7, 4);
+    let readable = crate::types::StreamEvent::Readable { id: 7 };
+    assert_eq!(bench.a.poll(), Some(Event::Stream(readable)));
+}
+
+#[test]
 fn nothing_is_done_for_an_idle_pass() {
     let mut bench = Bench::established();
     assert!(bench.sent().is_empty());

@@ -123,6 +123,27 @@ fn tiny_messages_close_the_window_before_their_memory_passes_it() {
 }
 
 #[test]
+fn messages_of_two_tiny_parts_close_the_window_before_their_lists_pass_it() {
+    let mut receiver = receiver(1);
+    let mut tsn = 1;
+    while receiver.counters.no_window == 0 {
+        for flags in ["ub", "ue"] {
+            receiver.on_data(part(tsn, 0, 0, flags, b"x")).unwrap();
+            tsn += 1;
+        }
+    }
+    let mut lists = 0;
+    while let Some(message) = receiver.read(0) {
+        let Parts::Many(parts) = message.parts else {
+            panic!("two parts");
+        };
+        lists += parts.capacity() * size_of::<Bytes>();
+    }
+    // The other half is for the bytes and what is kept around them.
+    assert!(lists <= (WINDOW + WINDOW / 8) as usize / 2, "{lists}");
+}
+
+#[test]
 fn scattered_parts_close_the_window_before_their_pages_pass_it() {
     let mut receiver = receiver(1);
     let mut count = 0;

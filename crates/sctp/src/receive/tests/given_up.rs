@@ -47,6 +47,30 @@ fn forward_tsn_delivers_waiting_messages_that_it_names_too() {
 }
 
 #[test]
+fn skipping_delivers_in_order_where_the_numbers_begin_again() {
+    let mut receiver = receiver(1);
+    receiver.forward(1, &[(0, 30_000), (0, 60_000), (0, 65_529)]);
+    for (tsn, ssn) in [
+        (3, 2),
+        (4, 65_535),
+        (5, 0),
+        (6, 65_531),
+        (7, 4),
+        (8, 65_534),
+    ] {
+        receiver.put(part(tsn, 0, ssn, "be", ssn.to_string().as_bytes()));
+    }
+    receiver.forward(2, &[(0, 65_532), (0, 65_533)]);
+    let texts =
+        |receiver: &mut Receiver| -> Vec<_> { std::iter::from_fn(|| receiver.text(0)).collect() };
+    assert_eq!(texts(&mut receiver), ["65531", "65534", "65535", "0"]);
+    receiver.forward(9, &[(0, 1), (0, 65_533)]);
+    assert_eq!(texts(&mut receiver), ["2"]);
+    receiver.forward(10, &[(0, 65_000), (0, 3)]);
+    assert_eq!(texts(&mut receiver), ["4"]);
+}
+
+#[test]
 fn an_old_forward_tsn_changes_nothing_but_is_answered() {
     let mut receiver = receiver(1);
     receiver.put(part(1, 0, 0, "be", b"x"));
@@ -137,14 +161,24 @@ fn a_reset_starts_the_numbers_anew_and_keeps_what_can_be_read() {
 #[test]
 fn a_discarded_chunk_is_acknowledged_and_kept_nowhere() {
     let mut receiver = receiver(1);
-    receiver.discard(Tsn(1));
-    receiver.discard(Tsn(3));
-    receiver.discard(Tsn(3));
+    receiver.discard(Tsn(1)).unwrap();
+    receiver.discard(Tsn(3)).unwrap();
+    receiver.discard(Tsn(3)).unwrap();
     receiver.put(part(4, 0, 0, "be", b"x"));
     let sack = receiver.sack();
     assert_eq!(sack.cumulative, Tsn(1));
     assert_eq!(sack.offsets().collect::<Vec<_>>(), [(2, 3)]);
-    receiver.discard(Tsn(2));
+    receiver.discard(Tsn(2)).unwrap();
     assert_eq!(receiver.cumulative(), Tsn(4));
     assert_eq!(receiver.text(0).unwrap(), "x");
+}
+
+#[test]
+fn a_discarded_chunk_that_fills_a_gap_below_too_large_a_message_says_so() {
+    let mut receiver = Receiver::new(Tsn(1), WINDOW, 2000, DELAY);
+    // No end yet, so nothing was put together.
+    for tsn in 2..=4 {
+        receiver.put(part(tsn, 0, 0, if tsn == 2 { "b" } else { "" }, &[0; 1000]));
+    }
+    assert_eq!(receiver.discard(Tsn(1)), Err(TooBig { limit: 2000 }));
 }

@@ -65,7 +65,7 @@ impl Receiver {
         let Some(Ok(Chunk::ForwardTsn(forward))) = chunk else {
             panic!()
         };
-        self.on_forward_tsn(&forward).unwrap();
+        self.on_forward_tsn(&forward, |_| true).unwrap();
         self.check();
     }
 }
