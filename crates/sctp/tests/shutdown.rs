@@ -3,9 +3,11 @@
 
 mod pair;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use pair::{CLIENT, Pair, Peer, SERVER, drop_first, kind};
+use pair::{CLIENT, Pair, Peer, SERVER, drop_first, kind, kinds};
 use sctp_proto::{
     AssociationError, Error, Event, PayloadProtocolIdentifier as Ppi, ReliabilityType,
 };
@@ -83,6 +85,36 @@ fn the_other_side_finishes_its_data_too() {
         both_closed(pair)
     });
     assert_eq!(got, 50);
+}
+
+#[test]
+fn a_peer_that_still_sends_is_waited_for_however_long_it_takes() {
+    let mut pair = Pair::established();
+    pair.peers[SERVER].open(3);
+    pair.peers[SERVER].write(3, &[5; 60_000]);
+    // One packet passes every four seconds.
+    let pass = Rc::new(Cell::new(false));
+    let take = Rc::clone(&pass);
+    pair.filter = Box::new(move |who, packet| {
+        let data = who == SERVER && kinds(packet).contains(&kind::DATA);
+        !data || take.take()
+    });
+    pair.pass();
+    shut_down(&mut pair.peers[CLIENT]);
+    let (mut rounds, mut got) = (0, None);
+    while !both_closed(&mut pair) {
+        rounds += 1;
+        assert!(rounds < 200, "it never ends");
+        pass.set(true);
+        pair.wait(4 * SECOND);
+        got = got.or_else(|| pair.peers[CLIENT].read(3));
+    }
+    // Far longer than eight tries take.
+    assert!(rounds > 30);
+    assert_eq!(got.map(|(_, message)| message.len()), Some(60_000));
+    for peer in &pair.peers {
+        lost_once_with(peer, &AssociationError::Closed);
+    }
 }
 
 #[test]

@@ -42,8 +42,9 @@ impl Association {
             if let Some(transfer) = &mut self.transfer {
                 transfer.receiver.on_datagram(now);
             }
-            // RFC 9260 section 9.2: each packet with data is answered by SHUTDOWN again.
+            // RFC 9260 section 9.2: each packet with data is answered by SHUTDOWN again, and the wait for an answer begins anew.
             if self.state == State::ShutdownSent {
+                self.timers.shutdown.stop();
                 self.control.shutdown = true;
                 self.control.wanted = true;
             }
