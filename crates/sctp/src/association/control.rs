@@ -24,7 +24,6 @@ pub(crate) struct Control {
     pub(crate) cookie_ack: bool,
     pub(crate) heartbeat: bool,
     pub(crate) reset_request: bool,
-    pub(crate) reset_answer: bool,
     pub(crate) shutdown: bool,
     pub(crate) shutdown_ack: bool,
     /// Values of heartbeats to send back.

@@ -15,6 +15,10 @@ const REQUEST: usize = 20;
 /// Streams looked at in one pass for whether their data is acknowledged; the rest has its turn in the next.
 const MAX_LOOKED_AT: usize = 256;
 
+/// Requests of the peer that are remembered with their results, and answers that wait to be sent. One request may hold two
+/// parameters, and one more may come while the one before is held.
+const REMEMBERED: usize = 4;
+
 /// A request of ours that is not answered for good.
 #[derive(Debug)]
 struct Request {
@@ -41,11 +45,11 @@ pub(super) struct Resets {
     /// Streams whose outgoing half ends once its data is acknowledged. Each is in it once.
     draining: VecDeque<u16>,
     peer_next: Rsn,
-    /// The last of the peer's requests that was taken, and how it went: for when the answer is lost.
-    last: Option<(Rsn, ReconfigResult)>,
+    /// The last of the peer's requests that were taken, and how they went: for when an answer is lost.
+    last: VecDeque<(Rsn, ReconfigResult)>,
     held: Option<Held>,
-    /// The answer to send.
-    answer: Option<(Rsn, ReconfigResult)>,
+    /// The answers to send.
+    answers: VecDeque<(Rsn, ReconfigResult)>,
 }
 
 impl Resets {
@@ -56,9 +60,9 @@ impl Resets {
             request: None,
             draining: VecDeque::new(),
             peer_next: Rsn(0),
-            last: None,
+            last: VecDeque::new(),
             held: None,
-            answer: None,
+            answers: VecDeque::new(),
         }
     }
 
@@ -87,8 +91,17 @@ impl Resets {
         self.request = None;
         self.draining.clear();
         self.held = None;
-        self.answer = None;
+        self.answers.clear();
     }
+}
+
+/// Notes how a request went, in the place of what was noted of it before. The oldest goes when there are too many.
+fn note(list: &mut VecDeque<(Rsn, ReconfigResult)>, number: Rsn, result: ReconfigResult) {
+    list.retain(|(noted, _)| *noted != number);
+    if list.len() == REMEMBERED {
+        list.pop_front();
+    }
+    list.push_back((number, result));
 }
 
 impl Association {
@@ -135,13 +148,11 @@ impl Association {
 
     /// Writes what is wanted of answer and request; `false` if something did not fit.
     pub(super) fn write_resets(&mut self, builder: &mut Builder) -> bool {
-        if self.control.reset_answer {
-            self.control.reset_answer = match self.resets.answer {
-                Some((request, result)) => {
-                    !builder.push_reconfig(&[ReconfigParam::Response { request, result }])
-                }
-                None => false,
-            };
+        while let Some(&(request, result)) = self.resets.answers.front() {
+            if !builder.push_reconfig(&[ReconfigParam::Response { request, result }]) {
+                break;
+            }
+            self.resets.answers.pop_front();
         }
         if self.control.reset_request {
             self.control.reset_request = match &self.resets.request {
@@ -159,7 +170,7 @@ impl Association {
                 self.timers.reset.arm(now, first, LONGEST_WAIT);
             }
         }
-        !self.control.reset_answer && !self.control.reset_request
+        self.resets.answers.is_empty() && !self.control.reset_request
     }
 
     /// No final answer came in time: asks again.
@@ -216,22 +227,17 @@ impl Association {
             self.resets.peer_next = number.next();
             return true;
         }
-        match self.resets.last {
-            Some((last, result)) if last == number => self.answer_reset(number, result),
-            _ => {
-                self.figures.dropped += 1;
-                self.resets.answer = Some((number, ReconfigResult::BadSequence));
-                self.control.reset_answer = true;
-                self.control.wanted = true;
-            }
-        }
+        let known = self.resets.last.iter().find(|(last, _)| *last == number);
+        let result = known.map_or(ReconfigResult::BadSequence, |(_, result)| *result);
+        self.figures.dropped += u64::from(known.is_none());
+        note(&mut self.resets.answers, number, result);
+        self.control.wanted = true;
         false
     }
 
     fn answer_reset(&mut self, number: Rsn, result: ReconfigResult) {
-        self.resets.last = Some((number, result));
-        self.resets.answer = Some((number, result));
-        self.control.reset_answer = true;
+        note(&mut self.resets.last, number, result);
+        note(&mut self.resets.answers, number, result);
         self.control.wanted = true;
     }
 

@@ -17,6 +17,7 @@ use crate::wire::{Builder, Chunk, DataHeader, Init, Packet};
 mod chunks;
 mod ends;
 mod greetings;
+mod reset_answers;
 mod resets;
 
 /// The tag and first TSN of the peer that the test plays.
