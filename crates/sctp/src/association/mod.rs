@@ -190,7 +190,8 @@ impl Association {
     /// Opens a stream. The payload identifier is not used: each message brings its own.
     ///
     /// Fails with [`Error::ErrStreamAlreadyExist`] or [`Error::ErrStreamResetPending`] while the id is in use, and with
-    /// [`Error::NotEstablished`] before the association is established and once it shuts down.
+    /// [`Error::NotEstablished`] before the association is established and once it shuts down; in words for an id that the peer
+    /// does not accept.
     pub fn open_stream(
         &mut self,
         id: u16,

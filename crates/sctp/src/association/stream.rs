@@ -31,6 +31,9 @@ impl<'a> Stream<'a> {
         if id > MAX_ID {
             return Err(Error::Other("65535 is not a stream id".into()));
         }
+        if association.peer.is_some_and(|peer| id >= peer.inbound) {
+            return Err(Error::Other("the peer accepts no stream of this id".into()));
+        }
         match association.streams.entries.get(&id) {
             Some(entry) if entry.gone => Err(Error::ErrStreamResetPending),
             Some(_) => Err(Error::ErrStreamAlreadyExist),

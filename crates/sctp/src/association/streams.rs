@@ -264,7 +264,11 @@ impl Association {
         else {
             return;
         };
-        if !entry.incoming_ended || entry.finished || transfer.receiver.has_unread(id) {
+        // What is left to read of a lost association is read without another event.
+        if self.state == State::Closed || !entry.incoming_ended || entry.finished {
+            return;
+        }
+        if transfer.receiver.has_unread(id) {
             return;
         }
         entry.finished = true;

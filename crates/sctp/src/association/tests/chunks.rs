@@ -2,6 +2,7 @@
 //! A bad packet never ends an association.
 
 use super::*;
+use crate::error::Error;
 
 /// Gives a finished packet its checksum again.
 fn sealed(mut datagram: Vec<u8>) -> Vec<u8> {
@@ -130,6 +131,16 @@ fn data_on_more_streams_than_a_peer_may_open_is_acknowledged_and_dropped() {
     assert_eq!(bench.a.streams.ids().len(), 4096);
     let transfer = bench.a.transfer.as_ref().expect("established");
     assert_eq!(transfer.receiver.held(), 4096 * 4);
+}
+
+#[test]
+fn streams_that_the_peer_does_not_accept_are_not_opened() {
+    let mut bench = Bench::established();
+    let inbound = peer_init().inbound;
+    let ppi = crate::types::PayloadProtocolIdentifier::Binary;
+    assert!(bench.a.open_stream(inbound - 1, ppi).is_ok());
+    let refused = bench.a.open_stream(inbound, ppi).map(|_| ());
+    assert!(matches!(refused, Err(Error::Other(_))), "{refused:?}");
 }
 
 #[test]

@@ -30,6 +30,29 @@ fn abort_ends_the_association_with_the_peers_cause_9_1() {
 }
 
 #[test]
+fn what_is_read_after_the_end_brings_no_event_after_it() {
+    let mut bench = Bench::established();
+    bench.data(PEER_TSN, 1, 0);
+    let readable = crate::types::StreamEvent::Readable { id: 1 };
+    assert_eq!(bench.a.poll(), Some(Event::Stream(readable)));
+    bench.receive(|packet| {
+        packet.push_reconfig(&[crate::wire::ReconfigParam::OutgoingReset {
+            request: crate::serial::Rsn(PEER_TSN.0),
+            response: crate::serial::Rsn(0),
+            last_tsn: PEER_TSN,
+            streams: [1].into_iter().collect(),
+        }]);
+    });
+    bench.receive(|packet| {
+        packet.push_abort(false, &[]);
+    });
+    assert!(lost(&mut bench).is_some());
+    let mut stream = bench.a.stream(1).expect("not finished");
+    assert!(stream.read().is_ok_and(|message| message.is_some()));
+    assert_eq!(bench.a.poll(), None);
+}
+
+#[test]
 fn abort_may_carry_our_own_tag_only_if_it_says_so_8_5_1() {
     let mut bench = Bench::established();
     bench.receive_with_tag(PEER_TAG, |packet| {
