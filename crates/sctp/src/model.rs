@@ -168,7 +168,7 @@ impl Flow {
     /// The next packet, if one may go.
     pub fn poll(&mut self, now: u64) -> Option<Vec<u8>> {
         let now = Time(now);
-        if !self.sender.wants_to_send(now) && !self.sender.pending_forward_tsn(now) {
+        if !self.sender.wants_to_send(now) && !self.sender.pending_forward_tsn() {
             self.sender.note_release(now);
             return None;
         }

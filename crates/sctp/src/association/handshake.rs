@@ -62,7 +62,6 @@ pub(crate) fn greeting(random: &mut impl rand::Rng, window: u32) -> Init {
         initial_tsn: Tsn(random.random_range(1..=u32::MAX)),
         forward_tsn: true,
         reconfig: true,
-        zero_checksum: None,
         unrecognized: Vec::new(),
     }
 }

@@ -83,7 +83,7 @@ impl Association {
             Some(t) if self.state != State::Closed => {
                 t.receiver.sack_due(now)
                     || t.sender.wants_to_send(now)
-                    || t.sender.pending_forward_tsn(now)
+                    || t.sender.pending_forward_tsn()
             }
             _ => false,
         }

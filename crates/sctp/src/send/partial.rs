@@ -49,7 +49,7 @@ impl Partial {
 impl Sender {
     /// Whether the peer is to be told to skip something.
     #[inline]
-    pub(crate) fn pending_forward_tsn(&self, _now: Time) -> bool {
+    pub(crate) fn pending_forward_tsn(&self) -> bool {
         self.partial.due && self.forward_tsn && self.has_to_skip()
     }
 
@@ -59,7 +59,7 @@ impl Sender {
 
     /// Writes FORWARD-TSN if it is due. If not all streams fit, it skips as far as they do. False if nothing was written.
     fn write_forward_tsn(&mut self, now: Time, out: &mut Builder) -> bool {
-        if !self.pending_forward_tsn(now) {
+        if !self.pending_forward_tsn() {
             return false;
         }
         let most = out.remaining().saturating_sub(8) / 4;

@@ -224,7 +224,6 @@ fn ours() -> Vec<(&'static str, Vec<u8>)> {
         initial_tsn: Tsn(u32::MAX - 4),
         forward_tsn: true,
         reconfig: true,
-        zero_checksum: None,
         unrecognized: vec![Bytes::from_static(&[0xC1, 0x23, 0, 5, 0x77])],
     };
     let full: Vec<u8> = (0..1132).map(|at| (at % 251) as u8).collect();

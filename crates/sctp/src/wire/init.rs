@@ -9,12 +9,11 @@ use crate::serial::Tsn;
 pub(super) mod parameter {
     pub(in crate::wire) const COOKIE: u16 = 7;
     pub(in crate::wire) const UNRECOGNIZED: u16 = 8;
-    pub(in crate::wire) const ZERO_CHECKSUM: u16 = 0x8001;
     pub(in crate::wire) const EXTENSIONS: u16 = 0x8008;
     pub(in crate::wire) const FORWARD_TSN: u16 = 0xC000;
-    /// Types that are known and mean nothing here: addresses, cookie lifetime, host name, address families, ECN, authentication.
-    pub(in crate::wire) const WITHOUT_EFFECT: [u16; 9] =
-        [5, 6, 9, 11, 12, 0x8000, 0x8002, 0x8003, 0x8004];
+    /// Types that are known and mean nothing here: addresses, cookie lifetime, host name, address families, ECN, zero checksum, authentication.
+    pub(in crate::wire) const WITHOUT_EFFECT: [u16; 10] =
+        [5, 6, 9, 11, 12, 0x8000, 0x8001, 0x8002, 0x8003, 0x8004];
 }
 
 /// Bytes of the fixed fields.
@@ -39,8 +38,6 @@ pub(crate) struct Init {
     pub(crate) forward_tsn: bool,
     /// It understands RE-CONFIG.
     pub(crate) reconfig: bool,
-    /// The method that it offers to use instead of checksums.
-    pub(crate) zero_checksum: Option<u32>,
     /// Whole parameters that it wants to be told about: of types unknown here when read, to be reported when written into INIT ACK.
     pub(crate) unrecognized: Vec<Bytes>,
 }
@@ -59,7 +56,6 @@ impl Init {
             initial_tsn: Tsn(u32_at(&value, 12)),
             forward_tsn: false,
             reconfig: false,
-            zero_checksum: None,
             unrecognized: Vec::new(),
         };
         if init.tag == 0 {
@@ -78,10 +74,6 @@ impl Init {
                     init.forward_tsn |= item[TLV..].contains(&kind::FORWARD_TSN);
                     init.reconfig |= item[TLV..].contains(&kind::RECONFIG);
                 }
-                parameter::ZERO_CHECKSUM if item.len() == 8 => {
-                    init.zero_checksum = Some(u32_at(&item, 4));
-                }
-                parameter::ZERO_CHECKSUM => return Err(Malformed::Length),
                 // What the peer did not know of ours: nothing that cannot be done without.
                 parameter::UNRECOGNIZED => {}
                 kind if parameter::WITHOUT_EFFECT.contains(&kind) => {}
@@ -119,9 +111,6 @@ impl Init {
         if extensions.iter().any(Option::is_some) {
             let list: Vec<u8> = extensions.into_iter().flatten().collect();
             write_parameter(parameter::EXTENSIONS, &list, out);
-        }
-        if let Some(method) = self.zero_checksum {
-            write_parameter(parameter::ZERO_CHECKSUM, &method.to_be_bytes(), out);
         }
         if cookie.is_some() {
             for item in &self.unrecognized {

@@ -53,7 +53,6 @@ fn peer_init() -> Init {
         initial_tsn: PEER_TSN,
         forward_tsn: true,
         reconfig: true,
-        zero_checksum: None,
         unrecognized: Vec::new(),
     }
 }
