@@ -72,3 +72,71 @@ fn the_rest_of_a_message_that_ran_out_of_time_is_skipped_at_once_and_watched_by_
     assert!(flow.sack(again, &sack(sent + 1, WINDOW, &[], &[])));
     assert!(flow.is_drained());
 }
+
+/// Of a packet that begins with FORWARD-TSN: how far, and the streams with the last message to skip.
+fn skipped(packet: &[u8]) -> (u32, Vec<(u16, u16)>) {
+    assert_eq!(packet[12], FORWARD_TSN);
+    let len = usize::from(u16::from_be_bytes([packet[14], packet[15]]));
+    let half = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+    let pairs = (20..12 + len).step_by(4).map(|at| (half(at), half(at + 2)));
+    let cumulative = u32::from(half(16)) << 16 | u32::from(half(18));
+    (cumulative, pairs.collect())
+}
+
+/// A sender with ordered messages of one packet each on streams 1, 2, 3, 1, 2, 3 and on, all sent, which are given up when lost.
+fn with_messages(initial: u32, count: u32) -> Flow {
+    let mut flow = Flow::new(&FlowConfig {
+        initial_tsn: initial,
+        initial_rtt: Some(Duration::from_millis(50)),
+        unpaced: true,
+        ..FlowConfig::default()
+    });
+    for stream in 1..=3 {
+        flow.set_reliability(stream, false, Some(0), None);
+    }
+    for number in 0..count {
+        flow.write(1 + (number % 3) as u16, &[0; 1132]);
+    }
+    for _ in 0..count {
+        assert!(flow.poll(0).is_some());
+    }
+    assert!(flow.poll(0).is_none());
+    flow
+}
+
+#[test]
+fn the_point_to_skip_to_follows_what_was_given_up_3758_3_5() {
+    for initial in [1, u32::MAX - 3] {
+        let tsn = |number: u32| initial.wrapping_add(number);
+        let mut flow = with_messages(initial, 12);
+        // Two arrive; two are lost, one arrives, two are lost, five arrive: the lost ones are given up.
+        let mut now = 50 * MS;
+        assert!(flow.sack(now, &sack(tsn(1), WINDOW, &[(3, 3), (6, 10)], &[])));
+        let packet = loop {
+            if let Some(packet) = flow.poll(now) {
+                break packet;
+            }
+            now = flow.deadline().expect("a timer runs");
+            flow.on_timeout(now);
+        };
+        // C1 and C2: from the acknowledged over all that is given up, not over what was acknowledged behind it.
+        assert_eq!(skipped(&packet), (tsn(6), vec![(3, 1), (1, 2)]), "C3, C4");
+        assert_eq!(flow.contradiction(), None);
+        // C5: once, and again when the timer has run.
+        assert!(flow.poll(now).is_none());
+        now = flow.deadline().expect("a timer runs");
+        flow.on_timeout(now);
+        assert_eq!(skipped(&flow.poll(now).expect("again")).0, tsn(6));
+        // The peer heard only the first half of it: the rest is told again.
+        now += 60 * MS;
+        assert!(flow.sack(now, &sack(tsn(4), WINDOW, &[(3, 7)], &[])));
+        assert_eq!(
+            skipped(&flow.poll(now).expect("the rest")),
+            (tsn(6), vec![(3, 1), (1, 2)])
+        );
+        assert!(flow.sack(now + MS, &sack(tsn(11), WINDOW, &[], &[])));
+        assert!(flow.poll(now + MS).is_none());
+        assert!(flow.is_drained() && flow.deadline().is_none());
+        assert_eq!(flow.contradiction(), None);
+    }
+}

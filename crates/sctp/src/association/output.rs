@@ -36,13 +36,14 @@ impl Association {
                 self.fill(now, &mut packets);
             }
         }
+        // Also without a packet: what was given up may have moved a timer.
+        self.deadline_stale = true;
         if packets.is_empty() {
             self.control.wanted = false;
             self.publish();
             return None;
         }
         self.active_at = now;
-        self.deadline_stale = true;
         self.figures.stale = true;
         self.figures.packets_sent += packets.len() as u64;
         Some(Transmit {
