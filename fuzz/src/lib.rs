@@ -39,6 +39,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("turn_stream", transport::turn_stream),
     ("upload_chunk", __fuzz::upload_chunk),
     ("upload_control", __fuzz::upload_control),
+    ("sctp_association", sctp_proto::__fuzz::association),
 ];
 
 /// Longest input the mutator makes.

@@ -1,9 +1,11 @@
 //! Fuzz bodies: any bytes in, a panic when something does not hold.
 //! Not tests by themselves; they are run over corpora, and by coverage-guided tools.
+mod association;
 mod network;
 mod receiver;
 mod sender;
 
+pub use association::association;
 pub use network::network;
 pub use receiver::receiver;
 pub use sender::sender;

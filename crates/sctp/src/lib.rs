@@ -39,5 +39,5 @@ pub mod __model {
 /// Fuzz bodies. No promise is made about them.
 #[doc(hidden)]
 pub mod __fuzz {
-    pub use crate::fuzz::{cookie, network, packet, receiver, sender, snap_token};
+    pub use crate::fuzz::{association, cookie, network, packet, receiver, sender, snap_token};
 }

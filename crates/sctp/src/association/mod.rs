@@ -16,6 +16,7 @@ use crate::tuning::{Tuning, counters::Shared};
 use crate::types::{EndpointEvent, Event, PayloadProtocolIdentifier, Transmit};
 use crate::wire::Init;
 
+mod check;
 mod control;
 mod figures;
 mod handshake;

@@ -9,7 +9,7 @@ use crate::tuning::counters::{FOLLOWED_STREAMS, Shared, StreamSnapshot};
 use crate::types::{Event, StreamEvent};
 
 /// Streams that a peer may have open by its own doing. Data of more is acknowledged and dropped.
-const MAX_BY_PEER: usize = 4096;
+pub(super) const MAX_BY_PEER: usize = 4096;
 
 /// The highest id of a data channel (RFC 8831 section 6.3): 65535 is reserved.
 pub(super) const MAX_ID: u16 = u16::MAX - 1;
@@ -98,6 +98,11 @@ impl Streams {
         self.by_peer -= usize::from(entry.by_peer);
         self.admitted = None;
         Some(entry)
+    }
+
+    /// Streams that are there by the peer's doing.
+    pub(super) fn by_peer(&self) -> usize {
+        self.by_peer
     }
 
     pub(super) fn ids(&self) -> Vec<u16> {
