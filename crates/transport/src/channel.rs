@@ -2,12 +2,13 @@
 //! Nothing here touches the network; the driver takes messages out of the queue.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
+use sctp_proto::tuning::Handle;
 
 use crate::config::{ChannelOptions, MAX_LABEL, MAX_QUEUED_BYTES, MAX_SEND_MESSAGE};
 use crate::data::ChannelStats;
@@ -30,8 +31,16 @@ pub(crate) struct ChannelShared {
     pub(crate) counters: ChannelCounters,
     /// Largest message the peer accepts.
     max_message: AtomicUsize,
-    /// Its SCTP stream plus one, 0 before it is known.
-    stream: AtomicU32,
+    stream: Mutex<Stream>,
+}
+
+/// What SCTP says of a channel.
+#[derive(Debug, Default)]
+struct Stream {
+    /// Its id while it is open: after that it may be another channel's.
+    id: Option<u16>,
+    /// Bytes sent again, at the last look.
+    retransmitted: u64,
 }
 
 /// What went through a channel.
@@ -53,18 +62,43 @@ impl ChannelShared {
             queue: SendQueue::new(),
             counters: ChannelCounters::default(),
             max_message: AtomicUsize::new(MAX_SEND_MESSAGE),
-            stream: AtomicU32::new(0),
+            stream: Mutex::default(),
         }
     }
 
-    pub(crate) fn set_stream(&self, id: Option<u16>) {
-        let stream = id.map_or(0, |id| u32::from(id) + 1);
-        self.stream.store(stream, Ordering::Relaxed);
+    fn stream(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stream(&self) -> Option<u16> {
-        let stream = self.stream.load(Ordering::Relaxed).checked_sub(1)?;
-        u16::try_from(stream).ok()
+    pub(crate) fn set_stream(&self, id: Option<u16>) {
+        self.stream().id = id;
+    }
+
+    /// Closed for good, and what its stream does from now on is not its own.
+    pub(crate) fn end(&self, figures: &Handle) {
+        self.queue.set_life(Life::Closed);
+        self.stats(figures);
+        self.set_stream(None);
+    }
+
+    pub(crate) fn stats(&self, figures: &Handle) -> ChannelStats {
+        let counters = &self.counters;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut stream = self.stream();
+        let now = stream.id.and_then(|id| figures.stream(id));
+        if let Some(now) = now {
+            stream.retransmitted = now.bytes_retransmitted;
+        }
+        ChannelStats {
+            messages_sent: get(&counters.messages_sent),
+            bytes_sent: get(&counters.bytes_sent),
+            messages_received: get(&counters.messages_received),
+            bytes_received: get(&counters.bytes_received),
+            buffered: self.queue.buffered() as u64,
+            unacknowledged: now.map_or(0, |now| now.outstanding),
+            retransmitted: stream.retransmitted,
+            expired: get(&counters.expired),
+        }
     }
 
     pub(crate) fn set_max_message(&self, bytes: usize) {
@@ -158,26 +192,13 @@ impl DataChannel {
         })
     }
 
-    /// Its figures so far. Those of the network are a few milliseconds old.
+    /// Its figures so far, also after its end. Those of the network are a few milliseconds old.
     pub fn stats(&self) -> ChannelStats {
-        let counters = &self.channel.counters;
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let stream = self.channel.stream();
-        let stream = stream.and_then(|id| self.peer.figures.stream(id));
-        let stream = stream.unwrap_or_default();
-        ChannelStats {
-            messages_sent: get(&counters.messages_sent),
-            bytes_sent: get(&counters.bytes_sent),
-            messages_received: get(&counters.messages_received),
-            bytes_received: get(&counters.bytes_received),
-            buffered: self.buffered_amount() as u64,
-            unacknowledged: stream.outstanding,
-            retransmitted: stream.bytes_retransmitted,
-            expired: get(&counters.expired),
-        }
+        self.channel.stats(&self.peer.figures)
     }
 
-    /// Bytes that are in no packet yet, wherever they wait. What is on its way does not count.
+    /// Bytes that are in no packet yet, wherever they wait. What is on its way does not count. Once the channel is closed it
+    /// stays what it was: these bytes will not leave.
     pub fn buffered_amount(&self) -> usize {
         self.channel.queue.buffered()
     }

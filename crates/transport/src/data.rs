@@ -131,6 +131,8 @@ pub struct DataStats {
     pub timeouts: u64,
     /// Packets sent to learn whether the end of what was sent arrived.
     pub probes: u64,
+    /// Messages given up in part or whole after SCTP had them: too old, or repeated as often as their channel allows.
+    pub abandoned: u64,
     /// Packets and pieces dropped: malformed, or beyond a limit.
     pub dropped: u64,
 }
@@ -154,6 +156,7 @@ impl DataStats {
             spurious: figures.spurious,
             timeouts: figures.rtos,
             probes: figures.probes,
+            abandoned: figures.abandoned,
             dropped: figures.dropped,
         }
     }
@@ -177,8 +180,22 @@ pub struct ChannelStats {
     pub unacknowledged: u64,
     /// Bytes sent again.
     pub retransmitted: u64,
-    /// Messages that were too old before they left.
+    /// Messages that were too old before SCTP had room for them; those it gave up later are in [`DataStats::abandoned`].
     pub expired: u64,
+}
+
+impl ChannelStats {
+    /// The two together.
+    pub(crate) fn add(&mut self, other: &ChannelStats) {
+        self.messages_sent += other.messages_sent;
+        self.bytes_sent += other.bytes_sent;
+        self.messages_received += other.messages_received;
+        self.bytes_received += other.bytes_received;
+        self.buffered += other.buffered;
+        self.unacknowledged += other.unacknowledged;
+        self.retransmitted += other.retransmitted;
+        self.expired += other.expired;
+    }
 }
 
 #[cfg(test)]

@@ -287,7 +287,7 @@ mod tests {
     fn events_that_nobody_took_do_not_keep_their_peer() {
         let shared = Arc::new(peer(1000));
         let events = Events::new(shared.clone());
-        let added = shared.add_channel("inference", Default::default());
+        let added = shared.channels().add("inference", Default::default());
         let channel = DataChannel::new(added.expect("room"), shared.clone());
         shared.events.push(PeerEvent::ChannelOpen(channel));
         let peer = Arc::downgrade(&shared);

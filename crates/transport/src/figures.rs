@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::channel::DataChannel;
 use crate::data::ChannelStats;
 use crate::shared::PeerShared;
 use crate::stats::PeerStats;
@@ -28,13 +27,9 @@ impl PeerFigures {
         self.0.stats()
     }
 
-    /// The label of each channel there ever was, with its figures. Labels may repeat, and the peer chooses those of its own.
+    /// The label of each living channel with its figures, then the sums of those that have closed: at most 32 labels, further
+    /// ones together under the empty one. Labels may repeat, and the peer chooses those of its own. Does not block.
     pub fn channels(&self) -> Vec<(String, ChannelStats)> {
-        let channels = self.0.channels().clone();
-        let figures = channels.into_iter().map(|channel| {
-            let label = channel.label.clone();
-            (label, DataChannel::new(channel, self.0.clone()).stats())
-        });
-        figures.collect()
+        self.0.channels().stats(&self.0.figures)
     }
 }

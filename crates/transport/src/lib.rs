@@ -31,6 +31,7 @@
 #[path = "fuzz/mod.rs"]
 pub mod __fuzz;
 mod channel;
+mod channels;
 mod config;
 mod core;
 mod data;

@@ -54,7 +54,7 @@ pub(crate) struct SendQueue {
 #[derive(Debug)]
 struct State {
     items: VecDeque<Outgoing>,
-    /// Bytes of `items`.
+    /// Bytes of `items`; once closed, what they were.
     bytes: usize,
     /// Bytes the driver took and did not report as sent.
     taken: usize,
@@ -159,7 +159,8 @@ impl SendQueue {
         self.lock().life
     }
 
-    /// Moves on; never back. Closing twice is harmless. Waiters of a closed queue are released.
+    /// Moves on; never back. Closing twice is harmless. Waiters of a closed queue are released; what it held is dropped, and
+    /// goes on counting.
     pub(crate) fn set_life(&self, life: Life) {
         let mut state = self.lock();
         if life <= state.life {
@@ -167,7 +168,11 @@ impl SendQueue {
         }
         state.life = life;
         let wakers = std::mem::take(&mut state.wakers);
+        let closed = life == Life::Closed;
+        let lost = closed.then(|| std::mem::take(&mut state.items));
         drop(state);
+        // Outside the lock: these may be many.
+        drop(lost);
         self.changed.notify_all();
         wakers.into_iter().for_each(|(_, waker)| waker.wake());
     }
@@ -328,5 +333,18 @@ mod tests {
             assert_eq!(waiter.join().unwrap(), WaitEnd::Closed(7));
         });
         assert!(queue.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn a_closed_queue_holds_nothing_and_still_says_what_it_held() {
+        let queue = open();
+        taken(&queue, &[7]);
+        queue.push(message(5)).unwrap();
+        queue.set_life(Life::Closing);
+        assert!(queue.has_work(), "it still goes out");
+        queue.set_life(Life::Closed);
+        assert!(queue.lock().items.capacity() == 0 && !queue.has_work());
+        assert_eq!(queue.buffered(), 12);
+        assert_eq!(queue.wait_at_most(11, Instant::now()), WaitEnd::Closed(12));
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use sctp_proto::tuning::Handle;
 
 use crate::channel::{ChannelId, ChannelShared};
-use crate::config::{ChannelOptions, MAX_CHANNELS};
+use crate::channels::Channels;
+use crate::config::ChannelOptions;
 use crate::core::Negotiated;
 use crate::data::DataStats;
 use crate::error::CloseReason;
@@ -39,7 +40,7 @@ pub(crate) struct PeerShared {
     pub(crate) counters: PeerCounters,
     /// What SCTP says of itself.
     pub(crate) figures: Handle,
-    channels: Mutex<Vec<Arc<ChannelShared>>>,
+    channels: Mutex<Channels>,
     opening: Mutex<Vec<Arc<ChannelShared>>>,
     video: OnceLock<Arc<TrackShared>>,
     state: AtomicU8,
@@ -99,39 +100,23 @@ impl PeerShared {
         }
     }
 
-    pub(crate) fn channels(&self) -> MutexGuard<'_, Vec<Arc<ChannelShared>>> {
+    pub(crate) fn channels(&self) -> MutexGuard<'_, Channels> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` when there are [`MAX_CHANNELS`] already.
-    pub(crate) fn add_channel(
-        &self,
-        label: &str,
-        options: ChannelOptions,
-    ) -> Option<Arc<ChannelShared>> {
-        let mut channels = self.channels();
-        if channels.len() >= MAX_CHANNELS {
-            return None;
-        }
-        let id = ChannelId(channels.len() as u32);
-        let channel = Arc::new(ChannelShared::new(id, label.to_owned(), options));
-        channels.push(channel.clone());
-        Some(channel)
-    }
-
-    /// Adds a channel that the driver opens in its next turn. `None` as above.
+    /// Adds a channel that the driver opens in its next turn. `None` when there are as many as there may be.
     pub(crate) fn open_channel(
         &self,
         label: &str,
         options: ChannelOptions,
     ) -> Option<Arc<ChannelShared>> {
-        let channel = self.add_channel(label, options)?;
+        let channel = self.channels().add(label, options)?;
         self.opening().push(channel.clone());
         self.notify();
         Some(channel)
     }
 
-    /// Channels the driver has yet to open; never more than [`MAX_CHANNELS`].
+    /// Channels the driver has yet to open; never more than there may be.
     pub(crate) fn opening(&self) -> MutexGuard<'_, Vec<Arc<ChannelShared>>> {
         self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,7 +130,7 @@ impl PeerShared {
     }
 
     pub(crate) fn low_event_taken(&self, id: ChannelId) {
-        if let Some(channel) = self.channels().get(id.0 as usize) {
+        if let Some(channel) = self.channels().iter().find(|c| c.id == id) {
             channel.queue.low_event_taken();
         }
     }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sctp_proto::tuning::Handle;
+
 use super::{PeerCore, Sink};
 use crate::channel::ChannelShared;
 use crate::events::PeerEvent;
@@ -192,9 +194,11 @@ impl PeerCore {
             if slot.reported == 0 {
                 continue;
             }
-            let engine = self.rtc.channel(slot.engine);
-            let engine = engine.map_or(0, |mut channel| channel.buffered_amount());
-            let unsent = slot.ready_bytes + engine;
+            // Without it the end is near, and what has not left will not leave.
+            let Some(mut engine) = self.rtc.channel(slot.engine) else {
+                continue;
+            };
+            let unsent = slot.ready_bytes + engine.buffered_amount();
             if unsent == slot.reported {
                 continue;
             }
@@ -214,24 +218,45 @@ impl PeerCore {
 
     /// Closes channels whose users asked for it and whose messages have arrived.
     pub(super) fn close_channels(&mut self, sink: &mut Sink<'_>) {
-        for index in 0..self.channels.len() {
-            let slot = &self.channels[index];
+        if self.closing.is_some() {
+            return;
+        }
+        let mut closed = false;
+        for slot in &mut self.channels {
             let wanted =
                 !slot.close_sent && slot.shared.queue.life() == Life::Closing && !slot.has_work();
-            if wanted && self.closing.is_none() && self.in_flight(index) == 0 {
-                self.channels[index].close_sent = true;
-                self.rtc
-                    .direct_api()
-                    .close_data_channel(self.channels[index].engine);
-                self.drain(sink);
+            // Before it is open the engine has nothing to close; it comes back here then.
+            if let Some(stream) = slot.stream
+                && wanted
+                && in_flight(&self.figures, stream) == 0
+            {
+                slot.close_sent = true;
+                self.rtc.direct_api().close_data_channel(slot.engine);
+                closed = true;
             }
+        }
+        if closed {
+            self.drain(sink);
         }
     }
 
-    /// Bytes the engine took and the peer has not acknowledged.
-    fn in_flight(&self, index: usize) -> u64 {
-        let stream = self.channels[index].stream;
-        let figures = stream.and_then(|id| self.figures.stream(id));
-        figures.map_or(0, |stream| stream.unsent + stream.outstanding)
+    /// The engine closed it: what still waits will never leave, and its stream and place are free for another.
+    pub(super) fn channel_closed(&mut self, id: str0m::channel::ChannelId) {
+        let Some(index) = self.channels.iter().position(|s| s.engine == id) else {
+            return;
+        };
+        let slot = self.channels.remove(index);
+        if index < self.next_channel {
+            self.next_channel -= 1;
+        }
+        let channel = &slot.shared;
+        self.shared.channels().remove(channel, &self.figures);
+        self.outbox.push(PeerEvent::ChannelClosed(channel.id));
     }
+}
+
+/// Bytes the engine took and the peer has not acknowledged.
+fn in_flight(figures: &Handle, stream: u16) -> u64 {
+    let figures = figures.stream(stream);
+    figures.map_or(0, |stream| stream.unsent + stream.outstanding)
 }

@@ -94,12 +94,7 @@ impl PeerCore {
             }
             Event::ChannelOpen(id, label) => self.opened(id, label),
             Event::ChannelData(data) => self.message(data),
-            Event::ChannelClose(id) => {
-                if let Some(slot) = self.channels.iter().find(|s| s.engine == id) {
-                    slot.shared.queue.set_life(Life::Closed);
-                    self.outbox.push(PeerEvent::ChannelClosed(slot.shared.id));
-                }
-            }
+            Event::ChannelClose(id) => self.channel_closed(id),
             Event::Closed => {
                 self.read_rest();
                 self.end(CloseReason::Remote);
@@ -122,8 +117,11 @@ impl PeerCore {
             None => {
                 let channel = self.rtc.channel(id);
                 let options = channel.and_then(|c| c.config().map(options_of));
-                let added = (label.len() <= MAX_LABEL)
-                    .then(|| self.shared.add_channel(&label, options.unwrap_or_default()));
+                let added = (label.len() <= MAX_LABEL).then(|| {
+                    self.shared
+                        .channels()
+                        .add(&label, options.unwrap_or_default())
+                });
                 let Some(added) = added.flatten() else {
                     add(&self.shared.counters.dropped_channels, 1);
                     self.rtc.direct_api().close_data_channel(id);
@@ -138,10 +136,11 @@ impl PeerCore {
         channel.set_stream(self.channels[index].stream);
         channel.set_max_message(self.max_message);
         channel.queue.set_life(Life::Open);
-        self.outbox.push(PeerEvent::ChannelOpen(DataChannel::new(
-            channel,
-            self.shared.clone(),
-        )));
+        // Closed by its user in the meantime: that is carried out once it is open.
+        if channel.queue.life() == Life::Open {
+            let opened = DataChannel::new(channel, self.shared.clone());
+            self.outbox.push(PeerEvent::ChannelOpen(opened));
+        }
         self.check_channels();
     }
 

@@ -53,7 +53,7 @@ impl PeerCore {
         });
     }
 
-    /// Carries out an end that was decided: what the peer had sent is delivered, the peer is told, the user is told.
+    /// Carries out an end that was decided: what the peer had sent is delivered and the peer is told. The user is told by `finish`.
     pub(super) fn settle(&mut self, sink: &mut Sink<'_>) {
         if self.over || self.ending.is_none() {
             return;
@@ -76,7 +76,14 @@ impl PeerCore {
         }
         self.over = true;
         self.flush_events();
-        self.shared
-            .finish(self.ending.take().unwrap_or(CloseReason::Remote));
+    }
+
+    /// Tells the user of the end. Only once it is over and its last datagrams were handed over: a program may end at this.
+    pub fn finish(&mut self) {
+        if self.over
+            && let Some(reason) = self.ending.take()
+        {
+            self.shared.finish(reason);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! It is told; it does not ask. The driver calls it, and so do tests with a virtual network.
 //!
 //! The contract: after any `receive` (or several in a row), after a deadline passed and after a user's handle asked for
-//! attention, call `turn`; then wait until `deadline`. When `is_over`, drop it.
+//! attention, call `turn`; then wait until `deadline`. When `is_over`, hand over what it sent, call `finish` and drop it.
 
 mod auth;
 mod channels;
@@ -186,7 +186,7 @@ impl PeerCore {
         self.shared.set_lost_after(silence);
     }
 
-    /// Whether the last event was queued and nothing more will happen.
+    /// Whether nothing more will happen, but for `finish`.
     pub fn is_over(&self) -> bool {
         self.over
     }

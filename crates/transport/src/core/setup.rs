@@ -300,7 +300,7 @@ impl PeerCore {
 
 /// Always: no more are configured than a peer may have.
 fn added(shared: &PeerShared, label: &str) -> Option<Arc<ChannelShared>> {
-    shared.add_channel(label, ChannelOptions::default())
+    shared.channels().add(label, ChannelOptions::default())
 }
 
 /// Keeps what later ICE restarts need.

@@ -121,6 +121,12 @@ impl Batch {
         self.blocked
     }
 
+    /// As if the kernel had no room.
+    #[cfg(test)]
+    pub(crate) fn block(&mut self) {
+        self.blocked = true;
+    }
+
     /// The socket can be written again.
     pub(crate) fn unblock(&mut self) {
         self.blocked = false;

@@ -3,6 +3,7 @@
 
 mod batch;
 mod early;
+mod ended;
 mod errors;
 mod inbox;
 mod members;
@@ -32,6 +33,7 @@ use crate::peer::PeerState;
 use crate::stats::{EndpointCounters, add};
 use batch::Batch;
 use early::Early;
+use ended::Ended;
 use inbox::{PeerNotify, Taken};
 use relays::{Inbound, Relays};
 use routes::Routes;
@@ -63,6 +65,7 @@ pub(crate) struct Driver {
     early: Early,
     timers: BTreeSet<(Instant, u64)>,
     touched: Vec<u64>,
+    ended: Ended,
     queries: Vec<Query>,
     batch: Batch,
     relays: Relays,
@@ -93,6 +96,7 @@ impl Driver {
             early: Early::default(),
             timers: BTreeSet::new(),
             touched: Vec::new(),
+            ended: Ended::default(),
             queries: Vec::new(),
             readable: true,
             stopping: false,
@@ -114,8 +118,9 @@ impl Driver {
             self.fire(now);
             self.turns(now);
             self.batch.flush();
+            self.ended.tell(now, self.batch.is_blocked());
             self.turn_relays(now);
-            if self.stopping && self.peers.is_empty() {
+            if self.stopping && self.peers.is_empty() && self.ended.is_empty() {
                 break;
             }
             if !self.readable {
@@ -123,6 +128,7 @@ impl Driver {
             }
         }
         let inbox = self.inbox.clone();
+        self.ended.tell_all();
         for slot in self.peers.values() {
             slot.core.shared().finish(CloseReason::EndpointClosed);
         }
@@ -343,7 +349,9 @@ impl Driver {
                 continue;
             }
             if slot.core.is_over() {
-                self.remove(key);
+                if let Some(slot) = self.remove(key) {
+                    self.ended.add(now, slot.core);
+                }
                 continue;
             }
             if !slot.retired.is_empty() && !slot.core.is_restarting() {
@@ -367,6 +375,7 @@ impl Driver {
             self.timers.first().map(|t| t.0),
             queries,
             self.relays.deadline(),
+            self.ended.deadline(),
             touched,
         ]
         .into_iter()

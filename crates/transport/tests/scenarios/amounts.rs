@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use framewire_testkit::{Link, Side};
 use framewire_transport::{
-    ChannelOptions, DataConfig, MAX_CHANNELS, MAX_SEND_MESSAGE, PeerConfig, PeerEvent,
+    ChannelId, ChannelOptions, ChannelStats, DataChannel, DataConfig, MAX_CHANNELS,
+    MAX_SEND_MESSAGE, PeerConfig, PeerEvent,
 };
 
 use crate::net::{SECOND, assert_numbered, config, connected, connected_with, numbered, pair};
@@ -282,32 +283,40 @@ fn messages_written_together_share_packets_and_arrive_in_order() {
 }
 
 #[test]
-fn channels_opened_and_closed_again_and_again_use_their_ids_anew() {
+fn a_thousand_channels_one_after_the_other_use_their_ids_anew() {
     let mut net = connected(1, delayed(5).with_loss(0.02));
-    // A connection may have 32 over its life, two of them are there.
-    for round in 0..MAX_CHANNELS - 2 {
-        let label = format!("c{round}");
-        let channel = net
-            .left
-            .core
-            .open_channel(&label, ChannelOptions::default())
-            .expect("room");
+    let closed = |p: &crate::net::Peer| p.count(|e| matches!(e, PeerEvent::ChannelClosed(_)));
+    let mut before: Option<(DataChannel, ChannelStats)> = None;
+    for round in 0..1000 {
+        let label = format!("c{}", round % 50);
+        let options = ChannelOptions::default();
+        let channel = net.left.core.open_channel(&label, options);
+        let channel = channel.expect("few are alive");
+        assert_eq!(channel.id(), ChannelId(2 + round as u32));
         net.run_until("open", 20 * SECOND, |l, r| {
             l.is_open(&label) && r.is_open(&label)
         });
         for index in 0..5 {
-            channel.send(numbered(index, 10_000)).expect("open");
+            channel.send(numbered(index, 2_000)).expect("open");
+        }
+        net.run_for(Duration::from_millis(1));
+        let waits = channel.stats().unacknowledged;
+        assert!(waits > 0, "round {round}: its stream is followed");
+        if let Some((gone, last)) = &before {
+            assert_eq!(gone.stats(), *last, "round {round}: not its successor's");
         }
         channel.close();
-        let closed = |p: &crate::net::Peer| p.count(|e| matches!(e, PeerEvent::ChannelClosed(_)));
         net.run_until("closed on both sides", 20 * SECOND, |l, r| {
-            closed(l) == round + 1 && closed(r) == round + 1
+            closed(l) == 1 && closed(r) == 1
         });
-        assert_eq!(
-            net.right.messages().len(),
-            5 * (round + 1),
-            "after its messages"
-        );
+        assert_eq!(net.right.messages().len(), 5, "after its messages");
+        net.left.log.clear();
+        net.right.log.clear();
+        let last = channel.stats();
+        assert_eq!((last.messages_sent, last.unacknowledged), (5, 0));
+        before = Some((channel, last));
     }
-    assert!(net.left.closed().is_none() && net.right.closed().is_none());
+    assert!(!net.left.core.is_over() && !net.right.core.is_over());
+    let dropped = net.right.core.stats().dropped_channels;
+    assert_eq!(dropped, 0);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framewire_testkit::Link;
-use framewire_transport::{CloseReason, PeerEvent};
+use framewire_transport::{ChannelError, CloseReason, PeerEvent};
 
 use crate::net::{SECOND, assert_numbered, connected, numbered};
 
@@ -133,4 +133,43 @@ fn data_that_arrived_before_the_peer_closed_is_delivered_to_a_slow_consumer() {
     net.right.take();
     assert_numbered(&net.right.messages(), 10, MESSAGE);
     assert_eq!(net.right.closed(), Some(&CloseReason::Remote));
+}
+
+#[test]
+fn what_never_left_does_not_count_as_sent_when_the_peer_closes() {
+    for whole in [true, false] {
+        let mut net = connected(1, link().with_rate(100_000, 20_000));
+        net.run_for(SECOND);
+        let channel = net.left.channel("video_upload");
+        channel.set_buffered_amount_low_threshold(100_000);
+        // All of it fits into the engine, and is three seconds of the path.
+        for index in 0..6 {
+            channel.send(numbered(index, MESSAGE)).expect("queued");
+        }
+        net.run_for(Duration::from_millis(200));
+        if whole {
+            net.right.core.close(Duration::ZERO);
+        } else {
+            net.right.channel("video_upload").close();
+        }
+        net.run_until("left hears of it", SECOND, |l, _| {
+            l.closed().is_some() || l.count(channel_closed) == 1
+        });
+        let waited = channel.wait_buffered_at_most(0, std::time::Instant::now());
+        let Err(ChannelError::Closed { queued, .. }) = waited else {
+            panic!("{whole}: {waited:?}");
+        };
+        assert!(
+            (150_000..6 * MESSAGE).contains(&queued),
+            "{whole}: {queued}"
+        );
+        assert_eq!(channel.buffered_amount(), queued);
+        assert_eq!(channel.stats().buffered, queued as u64);
+        let low = |e: &PeerEvent| matches!(e, PeerEvent::BufferedAmountLow(_));
+        assert_eq!(net.left.count(low), 0, "{whole}");
+        if !whole {
+            let stats = net.left.core.stats();
+            assert_eq!(stats.queued_bytes, 0, "nothing waits any more");
+        }
+    }
 }

@@ -82,3 +82,33 @@ fn one_lost_packet_does_not_delay_the_newer_results() {
         );
     }
 }
+
+#[test]
+fn what_is_given_up_on_the_way_is_counted() {
+    let mut net: Net = connected(1, Link::default().with_delay(DELAY));
+    let fresh = ChannelOptions::default()
+        .with_ordered(false)
+        .with_max_lifetime(LIFETIME);
+    let channel = net.left.core.open_channel("results", fresh);
+    let channel = channel.expect("there is room");
+    net.run_until("the channel", 10 * SECOND, |l, r| {
+        l.is_open("results") && r.is_open("results")
+    });
+    let lossy = Link::default().with_delay(DELAY).with_loss(0.3);
+    net.set_link_towards(Side::Right, lossy);
+    for index in 0..RESULTS {
+        channel.send(numbered(index, SIZE)).expect("open");
+        net.run_for(EVERY);
+    }
+    net.run_for(2 * SECOND);
+    let lost = (RESULTS - net.right.messages().len()) as u64;
+    let stats = net.left.core.stats();
+    assert!(lost > 0, "of {RESULTS}");
+    assert_eq!(stats.expired_messages, 0, "SCTP had room for all");
+    // Some of those given up had arrived, and what said so was late.
+    let given_up = stats.data.abandoned;
+    assert!(
+        (lost..=2 * lost + 10).contains(&given_up),
+        "{given_up} for {lost}"
+    );
+}

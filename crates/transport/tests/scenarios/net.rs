@@ -124,6 +124,7 @@ impl Node for Peer {
         sent.drain(..)
             .filter(|d| d.contents.len() <= limit && !self.dead.contains(&d.source))
             .for_each(out);
+        self.core.finish();
         if self.consume {
             self.take();
         }

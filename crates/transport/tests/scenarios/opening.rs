@@ -75,6 +75,24 @@ fn a_channel_can_be_opened_before_the_connection_is_up() {
 }
 
 #[test]
+fn a_channel_closed_before_it_was_open_is_closed_at_both_ends() {
+    let config = crate::net::config();
+    let mut net = crate::net::pair(1, Link::default(), config, Default::default());
+    let early = net.right.core.open_channel("early", loose());
+    early.expect("there is room").close();
+    let closed = |p: &Peer| p.count(|e| matches!(e, PeerEvent::ChannelClosed(_)));
+    net.run_until("closed", 10 * SECOND, |l, r| {
+        closed(l) == 1 && closed(r) == 1
+    });
+    assert_eq!(opened(&net.right, "early"), 0, "its user was done with it");
+    net.run_until("the others", 10 * SECOND, |l, r| {
+        [&*l, &*r].iter().all(|p| p.is_open("inference"))
+    });
+    assert!(net.left.core.channel("early").is_none());
+    assert!(net.right.core.channel("early").is_none());
+}
+
+#[test]
 fn a_lost_message_on_an_unordered_channel_does_not_delay_the_next() {
     let delay = Duration::from_millis(40);
     // In order the second message waits for the repetition of the first.

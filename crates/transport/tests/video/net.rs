@@ -195,6 +195,7 @@ impl Node for Peer {
         sent.drain(..)
             .filter(|d| !dead.contains(&d.source))
             .for_each(out);
+        self.core.finish();
         if self.watch {
             self.look(now);
         }

@@ -93,7 +93,7 @@ fn render(text: &mut String, data: &[(u64, DataStats)], channels: &Channels) {
         }),
         ("held_bytes", "Bytes received and not taken.", |s| s.held),
     ];
-    let counters: [(&str, &str, OfData); 6] = [
+    let counters: [(&str, &str, OfData); 7] = [
         ("packets_sent_total", "Packets sent.", |s| s.packets_sent),
         ("packets_received_total", "Packets received.", |s| {
             s.packets_received
@@ -107,6 +107,11 @@ fn render(text: &mut String, data: &[(u64, DataStats)], channels: &Channels) {
         ("timeouts_total", "Times everything was sent again.", |s| {
             s.timeouts
         }),
+        (
+            "abandoned_total",
+            "Messages given up on their way, too old.",
+            |s| s.abandoned,
+        ),
         (
             "dropped_total",
             "Packets and pieces dropped as unusable.",
@@ -184,12 +189,14 @@ mod tests {
         }
         let mut data = DataStats::default();
         (data.rate, data.rtt) = (1_000, Duration::from_millis(3));
+        data.abandoned = 4;
         render(&mut text, &[(7, data)], &channels);
         for line in [
             "framewire_channel_sent_bytes_total{session=\"7\",channel=\"other\"} 10",
             "framewire_channel_sent_bytes_total{session=\"7\",channel=\"inference\"} 5",
             "framewire_data_rate_bytes_per_second{session=\"7\"} 1000",
             "framewire_data_rtt_microseconds{session=\"7\"} 3000",
+            "framewire_data_abandoned_total{session=\"7\"} 4",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
         }
