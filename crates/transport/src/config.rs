@@ -12,7 +12,7 @@ use crate::video::VideoConfig;
 pub const MAX_SEND_MESSAGE: usize = 256 * 1024;
 /// Bytes one channel may hold in its send queue; a sender that ignores `buffered_amount` stops here.
 pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
-/// Data channels of one peer, ours and theirs together; what a peer opens beyond is closed again.
+/// Living data channels of one peer, ours and theirs together; what a peer opens beyond is closed again.
 pub const MAX_CHANNELS: usize = 32;
 /// Longest label of a channel, whoever opens it.
 pub const MAX_LABEL: usize = 256;

@@ -161,8 +161,8 @@ pub enum OpenError {
     /// The connection has ended or is closing.
     #[error("the connection has ended")]
     Closed,
-    /// The connection has had as many channels as it may, ours and the peer's together.
-    #[error("the connection has had {max} channels, more are not allowed", max = crate::MAX_CHANNELS)]
+    /// The connection has as many channels as it may, ours and the peer's together; one that closes makes room.
+    #[error("the connection has {max} channels, more at a time are not allowed", max = crate::MAX_CHANNELS)]
     Channels,
     /// The label is longer than [`MAX_LABEL`](crate::MAX_LABEL).
     #[error("a label of {0} bytes is longer than the {max} allowed", max = crate::MAX_LABEL)]

@@ -97,7 +97,7 @@ impl Peer {
         &self.events
     }
 
-    /// The channel with this label, once known; the one that appeared first when there are several.
+    /// The channel with this label, once known and until it has closed; the one that appeared first when there are several.
     pub fn channel(&self, label: &str) -> Option<DataChannel> {
         let channels = self.shared.channels();
         let channel = channels.iter().find(|c| c.label == label)?.clone();
@@ -164,7 +164,8 @@ impl Peer {
         });
     }
 
-    /// Blocks until the connection has ended; false when `deadline` came first. Takes no events.
+    /// Blocks until the connection has ended and its last datagrams are the kernel's (which may take 500 ms when the socket has
+    /// no room); false when `deadline` came first. Takes no events.
     pub fn wait_closed(&self, deadline: Instant) -> bool {
         self.shared.wait_closed(deadline)
     }

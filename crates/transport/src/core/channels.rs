@@ -225,11 +225,9 @@ impl PeerCore {
         for slot in &mut self.channels {
             let wanted =
                 !slot.close_sent && slot.shared.queue.life() == Life::Closing && !slot.has_work();
-            // Before it is open the engine has nothing to close; it comes back here then.
-            if let Some(stream) = slot.stream
-                && wanted
-                && in_flight(&self.figures, stream) == 0
-            {
+            // One that is not open yet is closed by the engine as soon as it has been opened.
+            let figures = &self.figures;
+            if wanted && slot.stream.is_none_or(|id| in_flight(figures, id) == 0) {
                 slot.close_sent = true;
                 self.rtc.direct_api().close_data_channel(slot.engine);
                 closed = true;

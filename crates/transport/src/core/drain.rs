@@ -136,11 +136,10 @@ impl PeerCore {
         channel.set_stream(self.channels[index].stream);
         channel.set_max_message(self.max_message);
         channel.queue.set_life(Life::Open);
-        // Closed by its user in the meantime: that is carried out once it is open.
-        if channel.queue.life() == Life::Open {
-            let opened = DataChannel::new(channel, self.shared.clone());
-            self.outbox.push(PeerEvent::ChannelOpen(opened));
-        }
+        self.outbox.push(PeerEvent::ChannelOpen(DataChannel::new(
+            channel,
+            self.shared.clone(),
+        )));
         self.check_channels();
     }
 

@@ -286,7 +286,7 @@ fn messages_written_together_share_packets_and_arrive_in_order() {
 fn a_thousand_channels_one_after_the_other_use_their_ids_anew() {
     let mut net = connected(1, delayed(5).with_loss(0.02));
     let closed = |p: &crate::net::Peer| p.count(|e| matches!(e, PeerEvent::ChannelClosed(_)));
-    let mut before: Option<(DataChannel, ChannelStats)> = None;
+    let mut first: Option<(DataChannel, ChannelStats)> = None;
     for round in 0..1000 {
         let label = format!("c{}", round % 50);
         let options = ChannelOptions::default();
@@ -302,8 +302,8 @@ fn a_thousand_channels_one_after_the_other_use_their_ids_anew() {
         net.run_for(Duration::from_millis(1));
         let waits = channel.stats().unacknowledged;
         assert!(waits > 0, "round {round}: its stream is followed");
-        if let Some((gone, last)) = &before {
-            assert_eq!(gone.stats(), *last, "round {round}: not its successor's");
+        if let Some((gone, last)) = &first {
+            assert_eq!(gone.stats(), *last, "round {round}: its successor's");
         }
         channel.close();
         net.run_until("closed on both sides", 20 * SECOND, |l, r| {
@@ -314,7 +314,7 @@ fn a_thousand_channels_one_after_the_other_use_their_ids_anew() {
         net.right.log.clear();
         let last = channel.stats();
         assert_eq!((last.messages_sent, last.unacknowledged), (5, 0));
-        before = Some((channel, last));
+        first.get_or_insert((channel, last));
     }
     assert!(!net.left.core.is_over() && !net.right.core.is_over());
     let dropped = net.right.core.stats().dropped_channels;
