@@ -157,8 +157,11 @@ fn a_worker_that_pauses_is_waited_for_and_the_newest_frames_go_on() {
 
 #[test]
 fn a_worker_that_hangs_up_ends_the_session_with_an_error_and_senders_are_told() {
-    let worker = FakeWorker::echoing(Habits::default(), |mut echo| {
+    let (seen, both_seen) = channel::<()>();
+    let worker = FakeWorker::echoing(Habits::default(), move |mut echo| {
         echo.echo(2);
+        // A frame on its way when the connection ends is lost.
+        both_seen.recv_timeout(GUARD).unwrap();
         echo.worker.hang_up();
     });
     let source = ManualSource::new();
@@ -170,6 +173,7 @@ fn a_worker_that_hangs_up_ends_the_session_with_an_error_and_senders_are_told() 
         pusher.push(n);
         assert_eq!(number(&frames.next().unwrap().unwrap()), n);
     }
+    seen.send(()).unwrap();
     let error = frames.next().unwrap().unwrap_err();
     assert!(
         matches!(error, SessionError::PeerClosed { .. }),

@@ -51,7 +51,8 @@ impl Channels {
             FRESH_LABEL if self.agreed => self.fresh.is_none(),
             _ => self.results.is_none(),
         };
-        if !free {
+        // A channel keeps the role it has.
+        if !free || self.role(channel) != Role::Ignored {
             return Role::Ignored;
         }
         if label == UPLOAD_LABEL {

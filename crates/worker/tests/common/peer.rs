@@ -7,7 +7,8 @@ use bytes::Bytes;
 use framewire_protocol::incoming::Incoming;
 use framewire_protocol::upload::{UploadId, UploadReply, UploadRequest, create_video_upload_chunk};
 use framewire_transport::{
-    CloseReason, DataChannel, Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent, VideoConfig,
+    CloseReason, DataChannel, DataConfig, Endpoint, EndpointConfig, Peer, PeerConfig, PeerEvent,
+    VideoConfig,
 };
 use framewire_worker::Worker;
 use serde_json::Value;
@@ -79,10 +80,13 @@ impl Client {
         Client::with_config(worker, channels, headers, change, |_| {})
     }
 
-    /// A client whose transport holds no more than `bytes` of what it does not read.
+    /// A client whose transport holds no more than `bytes` and the smallest receive window of what it does not read.
     pub fn start_narrow(worker: &Worker, bytes: usize, change: impl FnOnce(&mut Value)) -> Client {
         let channels = ["inference", "video_upload"];
-        let narrow = |config: &mut PeerConfig| config.inbound_limit = bytes;
+        let narrow = |config: &mut PeerConfig| {
+            config.inbound_limit = bytes;
+            config.data = DataConfig::default().with_receive_window(1 << 20);
+        };
         Client::with_config(worker, &channels, &[], change, narrow)
             .unwrap_or_else(|refused| panic!("refused: {} {}", refused.status, refused.body))
     }

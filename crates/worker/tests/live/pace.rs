@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use framewire_transport::{PeerConfig, VideoCodec, VideoConfig};
+use framewire_transport::{DataConfig, PeerConfig, VideoCodec, VideoConfig};
 use serde_json::{Value, json};
 
 use crate::camera::{Camera, only, passthrough};
@@ -149,11 +149,12 @@ fn the_processing_timeout_fires_while_no_frame_comes() {
 
 #[test]
 fn a_slow_data_channel_costs_results_and_never_holds_up_the_video() {
-    const FRAMES: u32 = 150;
+    const FRAMES: u32 = 400;
     let worker = worker_with(|config| config.env.buffer_limit = 64 * 1024);
     let narrow = |config: &mut PeerConfig| {
         config.video = Some(VideoConfig::default());
         config.inbound_limit = 64 * 1024;
+        config.data = DataConfig::default().with_receive_window(1 << 20);
     };
     let client = Client::with_config(
         &worker,
