@@ -79,7 +79,7 @@ def main():
 Machine: {machine()}. Command: `make bench` (`benches/run.py {ROUNDS}`), rounds interleaved. Cells: median (min–max).
 The original is inference-sdk and inference-cpu 1.8.3; its worker runs behind a fork server that has paid the imports once (as
 shipped, a session answers after about 20 s). The original's client CPU is counted from first to last frame without imports;
-framewire's is the whole session.
+framewire's is the whole session. Data channels beside other engines: [CHANNEL.md](CHANNEL.md).
 
 {figures.table()}
 """
