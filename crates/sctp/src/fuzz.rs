@@ -183,6 +183,18 @@ fn first(builder: Builder) -> Option<Result<Chunk, crate::wire::Malformed>> {
 mod tests {
     use super::*;
 
+    /// Bytes for the bodies whose plans have a fixed size: an endless row of inputs, always the same for a seed.
+    pub(super) fn inputs(seed: u64, len: usize) -> impl Iterator<Item = Vec<u8>> {
+        let mut state = seed;
+        let mut byte = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 20) as u8
+        };
+        std::iter::repeat_with(move || (0..len).map(|_| byte()).collect())
+    }
+
     /// SplitMix64.
     fn random(state: &mut u64) -> u64 {
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -20,7 +20,7 @@ pub(crate) const MAX_WINDOW: u32 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Congestion {
-    /// By the measured delivery rate and the shortest round trip.
+    /// By the measured delivery rate and the shortest round trip; single losses do not slow it down.
     #[default]
     Rate,
     /// By a window that halves at each loss, as RFC 9260 describes it. For comparisons.

@@ -44,6 +44,19 @@ fn opened(id: u16) -> Pair {
     pair
 }
 
+/// The server reads what the client wrote on id 3 after it had used it before.
+fn assert_second_life(pair: &mut Pair, within: Duration) {
+    let mut got = None;
+    pair.run(within, |pair| {
+        got = got.take().or_else(|| pair.peers[SERVER].read(3));
+        got.is_some()
+    });
+    assert_eq!(
+        got.map(|(_, message)| message).as_deref(),
+        Some(&b"second life"[..])
+    );
+}
+
 #[test]
 fn closing_a_stream_finishes_it_and_then_frees_its_id_on_both_sides() {
     let mut pair = opened(3);
@@ -152,15 +165,7 @@ fn the_next_stream_of_an_id_may_begin_before_our_reset_is_confirmed() {
     });
     pair.peers[CLIENT].open(3);
     pair.peers[CLIENT].write(3, b"second life");
-    let mut got = None;
-    pair.run(5 * SECOND, |pair| {
-        got = got.take().or_else(|| pair.peers[SERVER].read(3));
-        got.is_some()
-    });
-    assert_eq!(
-        got.map(|(_, message)| message).as_deref(),
-        Some(&b"second life"[..])
-    );
+    assert_second_life(&mut pair, 5 * SECOND);
     let id = 3;
     let expected = [
         StreamEvent::Readable { id },
@@ -185,15 +190,7 @@ fn an_id_used_anew_in_the_batch_that_ends_it_is_announced() {
         }
         free
     });
-    let mut got = None;
-    pair.run(SECOND, |pair| {
-        got = got.take().or_else(|| pair.peers[SERVER].read(3));
-        got.is_some()
-    });
-    assert_eq!(
-        got.map(|(_, message)| message).as_deref(),
-        Some(&b"second life"[..])
-    );
+    assert_second_life(&mut pair, SECOND);
     let id = 3;
     let expected = [
         StreamEvent::Finished { id },

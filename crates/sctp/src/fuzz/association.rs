@@ -309,20 +309,12 @@ impl Case {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::inputs;
     use super::association;
 
     #[test]
     fn the_parts_agree_whatever_is_reset_and_skipped() {
-        let mut state = 11u64;
-        for case in 0..1000 {
-            let input: Vec<u8> = (0..360)
-                .map(|_| {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    (state >> 20) as u8
-                })
-                .collect();
+        for (case, input) in inputs(11, 360).take(1000).enumerate() {
             println!("case {case}");
             association(&input);
         }

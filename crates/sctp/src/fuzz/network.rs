@@ -184,20 +184,12 @@ fn read_all(association: &mut Association, messages: &[Vec<u8>]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::inputs;
     use super::network;
 
     #[test]
     fn a_healed_network_delivers_what_a_broken_one_held_up() {
-        let mut state = 1u64;
-        for case in 0..200 {
-            let input: Vec<u8> = (0..400)
-                .map(|_| {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    (state >> 20) as u8
-                })
-                .collect();
+        for (case, input) in inputs(1, 400).take(200).enumerate() {
             println!("case {case}");
             network(&input);
         }

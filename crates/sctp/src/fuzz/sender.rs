@@ -211,20 +211,12 @@ impl Case {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::inputs;
     use super::sender;
 
     #[test]
     fn the_books_are_right_whatever_the_peer_says() {
-        let mut state = 7u64;
-        for case in 0..400 {
-            let input: Vec<u8> = (0..600)
-                .map(|_| {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    (state >> 20) as u8
-                })
-                .collect();
+        for (case, input) in inputs(7, 600).take(400).enumerate() {
             println!("case {case}");
             sender(&input);
         }

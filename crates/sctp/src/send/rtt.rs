@@ -47,6 +47,13 @@ impl Rtt {
         }
     }
 
+    /// Whether so long a round trip means that packets wait in a queue on the path.
+    #[inline]
+    pub(super) fn shows_queue(&self, rtt: u64) -> bool {
+        let limit = self.min.saturating_add(self.min / 8 + 1_000_000);
+        self.min != u64::MAX && rtt > limit
+    }
+
     /// Takes in a sample.
     pub(super) fn sample(&mut self, now: u64, rtt: u64) {
         // Clocks that are told in steps can say 0.

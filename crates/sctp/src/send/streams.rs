@@ -50,16 +50,22 @@ impl Streams {
         self.unsent
     }
 
+    /// Where the stream is in `list`, if it is there.
+    #[inline]
+    fn find(&self, id: u16) -> Option<u16> {
+        let place = *self.index.get(usize::from(id))?;
+        (place != NONE).then_some(place)
+    }
+
     #[inline]
     pub(super) fn get(&self, id: u16) -> Option<&Stream> {
-        let place = *self.index.get(usize::from(id))?;
-        (place != NONE).then(|| &self.list[usize::from(place)])
+        self.find(id).map(|place| &self.list[usize::from(place)])
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: u16) -> Option<&mut Stream> {
-        let place = *self.index.get(usize::from(id))?;
-        (place != NONE).then(|| &mut self.list[usize::from(place)])
+        self.find(id)
+            .map(|place| &mut self.list[usize::from(place)])
     }
 
     /// The stream, made if it is not there. `None` only for the id 65535, which no channel has.
@@ -98,12 +104,7 @@ impl Streams {
 
     /// Forgets a stream and says which messages it still had.
     pub(super) fn remove(&mut self, id: u16) -> VecDeque<u32> {
-        let Some(place) = self
-            .index
-            .get(usize::from(id))
-            .copied()
-            .filter(|place| *place != NONE)
-        else {
+        let Some(place) = self.find(id) else {
             return VecDeque::new();
         };
         let stream = std::mem::take(&mut self.list[usize::from(place)]);
@@ -166,12 +167,7 @@ impl Streams {
 
     /// Gives up the rest of a message of any stream: its first in the queue, or one of which nothing was sent.
     pub(super) fn drop_rest(&mut self, id: u16, slot: u32, len: usize) {
-        let Some(place) = self
-            .index
-            .get(usize::from(id))
-            .copied()
-            .filter(|place| *place != NONE)
-        else {
+        let Some(place) = self.find(id) else {
             return;
         };
         let stream = &mut self.list[usize::from(place)];

@@ -195,7 +195,7 @@ impl Rate {
         if round && self.mode == Mode::Startup {
             if self.estimate() >= 1.25 * self.grown {
                 (self.grown, self.stalled) = (self.estimate(), 0);
-            } else if !sample.limited || shows_queue(rtt) && !self.is_small(rtt) {
+            } else if !sample.limited || rtt.shows_queue(rtt.smoothed) && !self.is_small(rtt) {
                 // Held back by the peer's window, a rate that does not grow says nothing, unless there is a queue.
                 self.stalled += 1;
             }
@@ -303,7 +303,11 @@ impl Rate {
         if over {
             // The path took all that was asked for: ask for more at once.
             let grew = self.phase == 0 && self.estimate() >= 1.15 * self.phase_rate;
-            let step = if grew && !shows_queue(rtt) { 0 } else { 1 };
+            let step = if grew && !rtt.shows_queue(rtt.smoothed) {
+                0
+            } else {
+                1
+            };
             let next = (self.phase + step) % CYCLE.len();
             let next = if next == 0 && now < self.hold_until {
                 CRUISE
@@ -313,9 +317,4 @@ impl Rate {
             self.cruise(now, next);
         }
     }
-}
-
-/// Packets of late wait somewhere.
-fn shows_queue(rtt: &Rtt) -> bool {
-    rtt.smoothed > rtt.min_or(u64::MAX / 2) + rtt.min_or(0) / 8 + 1_000_000
 }

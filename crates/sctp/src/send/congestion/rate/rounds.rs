@@ -96,8 +96,7 @@ impl Sums {
 
     /// Even the quickest packet of the round waited somewhere.
     pub(super) fn is_queued(&self, rtt: &Rtt) -> bool {
-        let limit = rtt.min.saturating_add(rtt.min / 8 + 1_000_000);
-        rtt.min != u64::MAX && self.min_rtt != u64::MAX && self.min_rtt > limit
+        self.min_rtt != u64::MAX && rtt.shows_queue(self.min_rtt)
     }
 }
 
