@@ -51,7 +51,7 @@ impl Channels {
             buffered: 0,
             ..channel.stats(figures)
         };
-        self.gone.entry(label.to_owned()).or_default().add(&last);
+        *self.gone.entry(label.to_owned()).or_default() += &last;
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ChannelShared>> {

@@ -1,8 +1,10 @@
 //! What the data channels of a connection can be told, and the figures they tell: rates, round trips, losses, queues.
 //! Not single messages, and not how a channel delivers; those are the channels' own.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
+pub use sctp_proto::tuning::Congestion;
 use sctp_proto::tuning::{Snapshot, Tuning};
 
 /// Largest UDP payload of a data packet by default: what every path carries that carries QUIC.
@@ -13,17 +15,6 @@ const MIN_MTU: usize = 576;
 const MAX_MTU: usize = 1500;
 /// Messages given to the engine ahead of its packets: twice the largest one, and more than a wake-up takes to send.
 pub(crate) const ENGINE_BUFFER: usize = 1024 * 1024;
-
-/// How the sender decides how much may be on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Congestion {
-    /// By what the path delivers and its shortest round trip; single losses do not slow it down.
-    #[default]
-    Rate,
-    /// By a window that halves at each loss, as RFC 9260 has it. For comparisons.
-    NewReno,
-}
 
 /// Options of the data channels of one connection, all together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +72,7 @@ impl DataConfig {
         let mut tuning = Tuning::default();
         tuning.receive_window = u32::try_from(self.receive_window).unwrap_or(u32::MAX);
         tuning.max_rate = self.max_rate;
-        tuning.congestion = match self.congestion {
-            Congestion::Rate => sctp_proto::tuning::Congestion::Rate,
-            Congestion::NewReno => sctp_proto::tuning::Congestion::NewReno,
-        };
+        tuning.congestion = self.congestion;
         tuning
     }
 
@@ -184,9 +172,9 @@ pub struct ChannelStats {
     pub expired: u64,
 }
 
-impl ChannelStats {
-    /// The two together.
-    pub(crate) fn add(&mut self, other: &ChannelStats) {
+/// The two together.
+impl AddAssign<&ChannelStats> for ChannelStats {
+    fn add_assign(&mut self, other: &ChannelStats) {
         self.messages_sent += other.messages_sent;
         self.bytes_sent += other.bytes_sent;
         self.messages_received += other.messages_received;
@@ -218,7 +206,7 @@ mod tests {
         let tuning = config.tuning();
         assert_eq!(tuning.receive_window, 3 << 20);
         assert_eq!(tuning.max_rate, Some(5_000_000));
-        assert_eq!(tuning.congestion, sctp_proto::tuning::Congestion::NewReno);
+        assert_eq!(tuning.congestion, Congestion::NewReno);
         let huge = DataConfig::default().with_receive_window(usize::MAX);
         assert_eq!(huge.tuning().receive_window, u32::MAX);
     }

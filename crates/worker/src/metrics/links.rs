@@ -28,7 +28,7 @@ impl Metrics {
         for (id, figures) in links {
             data.push((id, figures.stats().data));
             for (label, stats) in figures.channels() {
-                add(channels.entry((id, known(&label))).or_default(), &stats);
+                *channels.entry((id, known(&label))).or_default() += &stats;
             }
         }
         render(text, &data, &channels);
@@ -40,17 +40,6 @@ type Channels = BTreeMap<(u64, &'static str), ChannelStats>;
 fn known(label: &str) -> &'static str {
     let known = CHANNELS.into_iter().find(|known| *known == label);
     known.unwrap_or("other")
-}
-
-fn add(sum: &mut ChannelStats, stats: &ChannelStats) {
-    sum.bytes_sent += stats.bytes_sent;
-    sum.bytes_received += stats.bytes_received;
-    sum.messages_sent += stats.messages_sent;
-    sum.messages_received += stats.messages_received;
-    sum.buffered += stats.buffered;
-    sum.unacknowledged += stats.unacknowledged;
-    sum.retransmitted += stats.retransmitted;
-    sum.expired += stats.expired;
 }
 
 fn micros(time: Duration) -> u64 {
@@ -185,7 +174,7 @@ mod tests {
         for label in ["inference", "a\"} 1", "b", "framewire-results"] {
             let mut stats = ChannelStats::default();
             stats.bytes_sent = 5;
-            add(channels.entry((7, known(label))).or_default(), &stats);
+            *channels.entry((7, known(label))).or_default() += &stats;
         }
         let mut data = DataStats::default();
         (data.rate, data.rtt) = (1_000, Duration::from_millis(3));
