@@ -525,6 +525,24 @@ print("ok", lost)
     assert done.returncode == 0 and done.stdout.startswith("ok"), done.stderr
 
 
+def test_flushing_waits_for_what_the_other_thread_is_handing_over():
+    code = LOGGING + """
+class Slow(logging.Handler):
+    def emit(self, record):
+        threading.Event().wait(0.001)  # lets the other thread run in the middle of a batch
+logger.addHandler(Slow())
+logger.setLevel(logging.INFO)
+_core.start_logging()
+for seen in range(0, 1_000, 50):
+    emit(5, 10, False)
+    _core.flush_logs()
+    assert len(records) == seen + 50, (seen, len(records))
+print("ok")
+"""
+    done = run_python(code, timeout=60)
+    assert done.returncode == 0 and done.stdout == "ok\n", done.stderr
+
+
 def test_the_level_of_the_logger_is_followed():
     code = LOGGING + """
 def events():

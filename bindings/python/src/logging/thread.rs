@@ -2,7 +2,7 @@
 //! No lock of ours is held while it is attached to the interpreter.
 
 use std::sync::Once;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -42,16 +42,23 @@ fn run() {
     }
 }
 
-/// Passes on what is queued, after what the thread is passing on at this moment; waits for that until the limit at most.
+/// Passes on what is queued, after what the thread is passing on at this moment, and waits for what the thread took in
+/// between; the waits together last until the limit at most.
 ///
 /// # Errors
 /// See [`hand_over`].
 pub(crate) fn flush(py: Python<'_>, limit: Duration) -> PyResult<()> {
     // A handler that flushes would wait for itself.
-    if std::thread::current().name() != Some(NAME) {
-        py.detach(|| QUEUE.wait_idle(limit));
+    if std::thread::current().name() == Some(NAME) {
+        return hand_over(py);
     }
-    hand_over(py)
+    let deadline = Instant::now() + limit;
+    let settle = || QUEUE.wait_idle(deadline.saturating_duration_since(Instant::now()));
+    py.detach(settle);
+    let handed_over = hand_over(py);
+    // The thread may have been first to take what came before this call, and hand it over at this moment.
+    py.detach(settle);
+    handed_over
 }
 
 /// # Errors
