@@ -28,7 +28,7 @@ demo: build assets ## Stream a real clip through client, worker and detector; re
 	@mkdir -p out
 	$(BIN) run $(CLIP) --out-video out/bikes.mp4 --out-data out/bikes.jsonl --summary out/summary.json
 
-test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, the Python package, the original Python client
+test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, the Python package, the original's Python and JavaScript clients
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps --quiet
@@ -41,6 +41,8 @@ test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, 
 	@scripts/setup-python-tests.sh
 	.venv-python/bin/python -m pytest -q tests/python
 	.venv-interop/bin/python -m pytest -q tests/interop
+	@scripts/setup-browser.sh
+	node --test --test-reporter=spec tests/browser/*.test.mjs
 
 lint: setup ## Format check and clippy
 	$(CARGO) fmt --all --check

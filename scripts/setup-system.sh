@@ -16,6 +16,8 @@ packages+=(
 )
 # A TURN server to test against. Its service is not needed: the tests start their own.
 packages+=(coturn)
+# A browser to test with.
+packages+=(chromium)
 command -v npm >/dev/null || packages+=(nodejs npm)
 
 missing=()

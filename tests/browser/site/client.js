@@ -1,0 +1,77 @@
+// A page that uses the original's JavaScript client as any page would, and remembers what came of it.
+// Not here: what is expected; the tests ask `window.client`.
+
+const results = [];
+const progress = [];
+const sent = [];
+const waiting = new Set();
+
+// Text messages as they leave, whoever sends them: acks are not visible otherwise.
+const send = RTCDataChannel.prototype.send;
+RTCDataChannel.prototype.send = function (data) {
+  if (typeof data === "string") sent.push(JSON.parse(data));
+  send.call(this, data);
+};
+
+function received(result) {
+  results.push(result);
+  for (const one of waiting) {
+    if (one.check(result)) {
+      waiting.delete(one);
+      one.resolve(result);
+    }
+  }
+}
+
+/** The first result that passes; `after` of those that came already are not looked at. */
+function until(check, after = 0) {
+  const found = results.slice(after).find(check);
+  return found ? Promise.resolve(found) : new Promise((resolve) => waiting.add({ check, resolve }));
+}
+
+/** Starts a session of version `version` with a `camera`, a `file` or an `rtsp` URL. */
+async function open({ version, source, key, server, proxy, turn, params, data = true, handler }) {
+  const { connectors, streams, webrtc } = await import(`/sdk/${version}.js`);
+  const connector = proxy
+    ? connectors.withProxyUrl(proxy, { turnConfigUrl: turn })
+    : connectors.withApiKey(key, { serverUrl: server });
+  const common = { connector, wrtcParams: params, onData: data ? handler ?? received : undefined };
+  const completed = new Promise((resolve) => (client.complete = resolve));
+  client.completed = completed;
+  if (source.camera) {
+    const stream = await streams.useCamera(source.camera);
+    client.connection = await webrtc.useStream({ ...common, source: stream });
+  } else if (source.file) {
+    const bytes = await (await fetch(source.file)).arrayBuffer();
+    const file = new File([bytes], "clip.mp4", { type: "video/mp4" });
+    const onUploadProgress = (uploaded, total) => progress.push([uploaded, total]);
+    client.connection = await webrtc.useVideoFile({ ...common, file, onUploadProgress, onComplete: () => client.complete() });
+  } else {
+    client.connection = await webrtc.useRtspStream({ ...common, rtspUrl: source.rtsp });
+  }
+}
+
+/** Shows the remote stream until `count` pictures of it were shown; what the last one looks like. */
+async function watch(count) {
+  const video = document.getElementById("picture");
+  video.srcObject ??= await client.connection.remoteStream();
+  const from = video.currentTime;
+  for (let shown = 0; shown < count; shown += 1) {
+    await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+  }
+  return { advanced: video.currentTime - from, width: video.videoWidth, height: video.videoHeight, ...colours(video) };
+}
+
+/** Mean and spread of brightness over the picture shown now. */
+function colours(video) {
+  const canvas = new OffscreenCanvas(64, 48);
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0, 64, 48);
+  const { data } = context.getImageData(0, 0, 64, 48);
+  const light = [];
+  for (let at = 0; at < data.length; at += 4) light.push((data[at] + data[at + 1] + data[at + 2]) / 3);
+  const mean = light.reduce((sum, one) => sum + one, 0) / light.length;
+  return { mean, spread: Math.sqrt(light.reduce((sum, one) => sum + (one - mean) ** 2, 0) / light.length) };
+}
+
+window.client = { open, until, watch, received, results, progress, sent };
