@@ -49,6 +49,7 @@
 mod client;
 mod config;
 pub mod datachannel;
+mod diagnosis;
 mod error;
 mod http;
 mod ice;
@@ -65,6 +66,7 @@ mod workflow;
 
 pub use client::{ApiKeyTransport, Client};
 pub use config::{FRESH_RESULTS, StreamConfig};
+pub use diagnosis::{Cause, CheckStep, Diagnosis};
 pub use error::{
     ConfigError, ErrorKind, HttpFailure, SessionError, SourceError, Step, UrlPolicyError, WaitError,
 };
