@@ -5,6 +5,8 @@ SHELL := /bin/bash
 CARGO := cargo
 BIN := target/release/framewire
 CLIP := assets/video/bikes.mp4
+# Network namespaces need root; a PID namespace around a suite ends every process of it with it.
+AS_ROOT := $(shell test $$(id -u) = 0 || echo sudo)
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
 .PHONY: help setup assets build python demo test lint fmt doc bench bench-live bench-channel bench-python interop clean
@@ -28,7 +30,7 @@ demo: build assets ## Stream a real clip through client, worker and detector; re
 	@mkdir -p out
 	$(BIN) run $(CLIP) --out-video out/bikes.mp4 --out-data out/bikes.jsonl --summary out/summary.json
 
-test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, the Python package, the original's Python and JavaScript clients
+test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, the Python package, the original's Python and JavaScript clients, bad networks
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps --quiet
@@ -43,6 +45,7 @@ test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, 
 	.venv-interop/bin/python -m pytest -q tests/interop
 	@scripts/setup-browser.sh
 	node --test --test-reporter=spec tests/browser/*.test.mjs
+	$(AS_ROOT) unshare --pid --fork --kill-child --mount-proc .venv-interop/bin/python -B -m pytest -q -p no:cacheprovider tests/doctor
 
 lint: setup ## Format check and clippy
 	$(CARGO) fmt --all --check

@@ -18,6 +18,8 @@ packages+=(
 packages+=(coturn)
 # A browser to test with.
 packages+=(chromium)
+# Networks to test against: namespaces and what filters between them.
+packages+=(iproute2 nftables openssl)
 command -v npm >/dev/null || packages+=(nodejs npm)
 
 missing=()
