@@ -2,19 +2,21 @@
 //! What takes time here (gathering, names) runs on the caller's thread with a bound; the rest is the driver's.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::config::{EndpointConfig, PeerConfig};
+use crate::connection::{CandidateKind, CandidateReport};
 use crate::core::{Local, OfferCore, OurHalf, PeerCore, TheirHalf};
 use crate::driver::{Command, Driver, Inbox, Joining, Restarting, Socket};
 use crate::error::{AnswerError, BindError, OfferError, RestartError, SdpError};
 use crate::ice::stun::Reflexive;
 use crate::ice::{
-    Asking, GatherReport, Relayed, deadline_in, gather, host_addresses, resolve_names,
+    Asking, GatherReport, Gathered, GatheredKind, HostAddress, Relayed, deadline_in, gather,
+    host_addresses, resolve_names,
 };
 use crate::peer::{Peer, PeerId};
 use crate::sdp::{RemoteDescription, Role};
@@ -41,7 +43,7 @@ struct Inner {
     counters: Arc<EndpointCounters>,
     config: EndpointConfig,
     /// Of the machine, as last read.
-    addresses: Mutex<Vec<IpAddr>>,
+    addresses: Mutex<Vec<HostAddress>>,
     next_peer: AtomicU64,
 }
 
@@ -109,12 +111,16 @@ impl Endpoint {
 
     /// The addresses offered to peers.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        let addresses = self.inner.addresses.lock();
-        let addresses = addresses.unwrap_or_else(PoisonError::into_inner);
+        let addresses = self.host_addresses();
         addresses
             .iter()
-            .map(|ip| SocketAddr::new(*ip, self.local_port()))
+            .map(|a| SocketAddr::new(a.ip, self.local_port()))
             .collect()
+    }
+
+    fn host_addresses(&self) -> MutexGuard<'_, Vec<HostAddress>> {
+        let addresses = self.inner.addresses.lock();
+        addresses.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes an offer with the channels of `config`. Blocks up to `gather_timeout` when servers are given,
@@ -245,10 +251,7 @@ impl Endpoint {
         known: &[(SocketAddr, SocketAddr)],
     ) -> Result<Gathering, GatherReport> {
         match host_addresses(&self.inner.config, self.inner.ipv6) {
-            Ok(found) => {
-                let addresses = self.inner.addresses.lock();
-                *addresses.unwrap_or_else(PoisonError::into_inner) = found;
-            }
+            Ok(found) => *self.host_addresses() = found,
             // Without any address there may be one when the checks begin: the ones before are as good as none.
             Err(error) => tracing::debug!(%error, "the addresses stay as they were"),
         }
@@ -315,11 +318,44 @@ impl Endpoint {
         if local.relayed.is_empty() {
             local.relayed = known.to_vec();
         }
+        local.reports = self.candidates(&local, &found.report);
         Ok(Gathering {
             local,
             relayed: found.relayed,
             report: found.report,
         })
+    }
+
+    /// What reports say of our addresses: the interface of each and the server that gave it.
+    fn candidates(&self, local: &Local, report: &GatherReport) -> Vec<CandidateReport> {
+        let known = self.host_addresses();
+        let interface = |base: &SocketAddr| {
+            let host = known.iter().find(|a| a.ip == base.ip());
+            host.map(|a| a.interface.clone())
+        };
+        let server = |kind: GatheredKind, address: SocketAddr| {
+            let gave = |g: &Gathered| g.kind == kind && g.address == address;
+            let from = report
+                .servers
+                .iter()
+                .find(|s| s.outcome.as_ref().is_ok_and(|given| given.iter().any(gave)));
+            from.map(|s| s.url.clone())
+        };
+        let hosts = local.hosts.iter().map(|host| CandidateReport {
+            interface: interface(host),
+            ..CandidateReport::of(CandidateKind::Host, *host)
+        });
+        let reflexive = local.reflexive.iter().map(|found| CandidateReport {
+            interface: interface(&found.inside),
+            server: server(GatheredKind::ServerReflexive, found.outside),
+            ..CandidateReport::of(CandidateKind::ServerReflexive, found.outside)
+        });
+        let relayed = local.relayed.iter().map(|(address, base)| CandidateReport {
+            interface: interface(base),
+            server: server(GatheredKind::Relayed, *address),
+            ..CandidateReport::of(CandidateKind::Relayed, *address)
+        });
+        hosts.chain(reflexive).chain(relayed).collect()
     }
 
     fn reflexive(&self, hosts: &[SocketAddr], found: Vec<Reflexive>) -> Vec<Reflexive> {

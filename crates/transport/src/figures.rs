@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::connection::ConnectionReport;
 use crate::data::ChannelStats;
 use crate::shared::PeerShared;
 use crate::stats::PeerStats;
@@ -25,6 +26,11 @@ impl PeerFigures {
     /// Counters so far. Does not block.
     pub fn stats(&self) -> PeerStats {
         self.0.stats()
+    }
+
+    /// How the connection came up or how far it got. Does not block; costs a copy of what it tells.
+    pub fn report(&self) -> ConnectionReport {
+        self.0.report()
     }
 
     /// The label of each living channel with its figures, then the sums of those that have closed: at most 32 labels, further

@@ -33,6 +33,7 @@ pub mod __fuzz;
 mod channel;
 mod channels;
 mod config;
+mod connection;
 mod core;
 mod data;
 mod driver;
@@ -54,6 +55,9 @@ pub use channel::{ChannelId, DataChannel};
 pub use config::{
     ChannelOptions, EndpointConfig, IceServer, MAX_CHANNELS, MAX_LABEL, MAX_QUEUED_BYTES,
     MAX_SEND_MESSAGE, PeerConfig,
+};
+pub use connection::{
+    CandidateKind, CandidateReport, ChosenPair, ConnectionReport, PairOutcome, PairReport, Progress,
 };
 pub use data::{ChannelStats, Congestion, DataConfig, DataStats};
 pub use endpoint::{Endpoint, Offer};

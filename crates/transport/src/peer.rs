@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::channel::DataChannel;
 use crate::config::ChannelOptions;
+use crate::connection::ConnectionReport;
 use crate::endpoint::Endpoint;
 use crate::error::{CloseReason, OpenError};
 use crate::events::Events;
@@ -143,6 +144,12 @@ impl Peer {
     /// Counters so far.
     pub fn stats(&self) -> PeerStats {
         self.shared.stats()
+    }
+
+    /// How it came up or how far it got: addresses, pairs, steps. While connecting, while up and after the end. Does not
+    /// block; costs a copy of what it tells.
+    pub fn report(&self) -> ConnectionReport {
+        self.shared.report()
     }
 
     /// Changes [`PeerConfig::lost_after`](crate::PeerConfig::lost_after): after how much silence the peer is given up,

@@ -11,6 +11,7 @@ use sctp_proto::tuning::Handle;
 use crate::channel::{ChannelId, ChannelShared};
 use crate::channels::Channels;
 use crate::config::ChannelOptions;
+use crate::connection::{ConnectionReport, Watch};
 use crate::core::Negotiated;
 use crate::data::DataStats;
 use crate::error::CloseReason;
@@ -49,6 +50,8 @@ pub(crate) struct PeerShared {
     lost_after: AtomicU64,
     notify: OnceLock<Arc<dyn Notify>>,
     pub(crate) path: Path,
+    /// How the connection comes up.
+    pub(crate) watch: Watch,
     /// For ICE restarts; `None` inside when it was too much to keep.
     pub(crate) negotiated: OnceLock<Option<Arc<Negotiated>>>,
     /// An ICE restart is being prepared or waits for its answer.
@@ -81,6 +84,7 @@ impl PeerShared {
             lost_after: AtomicU64::new(nanoseconds(lost_after)),
             notify: OnceLock::new(),
             path: Path::default(),
+            watch: Watch::default(),
             negotiated: OnceLock::new(),
             restarting: AtomicBool::new(false),
             relayed: Mutex::default(),
@@ -211,6 +215,12 @@ impl PeerShared {
                 .0;
         }
         *over
+    }
+
+    pub(crate) fn report(&self) -> ConnectionReport {
+        let figures = self.figures.snapshot();
+        let packets = (figures.packets_sent, figures.packets_received);
+        self.watch.report(packets, self.path.get())
     }
 
     pub(crate) fn stats(&self) -> PeerStats {

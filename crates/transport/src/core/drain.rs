@@ -78,13 +78,16 @@ impl PeerCore {
                     IceConnectionState::Connected | IceConnectionState::Completed
                 );
                 if up && self.step == ConnectStep::Ice {
-                    self.step = ConnectStep::Dtls;
+                    self.reach(ConnectStep::Dtls);
                 }
                 self.restarting &= !up;
             }
             Event::Connected => {
                 self.connected = true;
-                self.step = ConnectStep::Channels;
+                if self.step == ConnectStep::Ice {
+                    self.reach(ConnectStep::Dtls);
+                }
+                self.reach(ConnectStep::Channels);
                 self.detail = None;
                 self.set_state(PeerState::Connected);
                 self.outbox.push(PeerEvent::Connected);
@@ -152,7 +155,17 @@ impl PeerCore {
                 .all(|s| s.shared.queue.life() != Life::Connecting)
         {
             self.connect_deadline = None;
+            let watch = &self.shared.watch;
+            watch.end(self.engine_now, ConnectStep::Channels);
         }
+    }
+
+    /// The step before this one is done.
+    fn reach(&mut self, step: ConnectStep) {
+        let watch = &self.shared.watch;
+        watch.end(self.engine_now, self.step);
+        watch.begin(self.engine_now, step);
+        self.step = step;
     }
 
     fn message(&mut self, data: ChannelData) {

@@ -34,6 +34,7 @@ pub(crate) use setup::OfferCore;
 
 use crate::channel::DataChannel;
 use crate::config::ChannelOptions;
+use crate::connection::ConnectionReport;
 use crate::error::{CloseReason, ConnectStep, OpenError};
 use crate::events::{Events, PeerEvent};
 use crate::peer::{PeerId, PeerState};
@@ -50,6 +51,9 @@ use video::Video;
 
 /// The engine's clock may lag this much before it is told the time anew for a write.
 const CLOCK_LAG: Duration = Duration::from_millis(1);
+
+/// What a machine says where nobody listens.
+const REFUSED: &str = "connection refused";
 
 /// A datagram to send.
 #[derive(Debug)]
@@ -173,6 +177,11 @@ impl PeerCore {
         self.shared.stats()
     }
 
+    /// How it came up or how far it got.
+    pub fn report(&self) -> ConnectionReport {
+        self.shared.report()
+    }
+
     /// Asks for the end, as `Peer::close` does; takes effect in the next turn.
     pub fn close(&self, flush: Duration) {
         self.shared.request_close(CloseRequest {
@@ -211,13 +220,19 @@ impl PeerCore {
                     return Received::Other;
                 }
                 self.heard(now);
-                self.paths.received(now, remote, datagram);
+                self.shared.watch.received(ConnectStep::Ice);
+                if let Some((pair, rtt)) = self.paths.received(now, remote, datagram) {
+                    self.shared.watch.answered(pair, rtt);
+                }
                 self.feed(now, local, remote, datagram, sink);
                 self.drain(sink);
                 self.settle(sink);
                 Received::Authentic
             }
             Some(Kind::Dtls) => {
+                if !self.connected {
+                    self.shared.watch.received(ConnectStep::Dtls);
+                }
                 self.feed(now, local, remote, datagram, sink);
                 Received::Other
             }
@@ -232,8 +247,14 @@ impl PeerCore {
         }
     }
 
+    /// A datagram to `remote` did not leave, or was refused on its way; `local` is the address it came from, when known.
+    pub(crate) fn unsent(&mut self, local: Option<SocketAddr>, remote: SocketAddr, reason: &str) {
+        self.shared.watch.refused(local, remote, reason);
+    }
+
     /// The machine at `remote` refused one of our datagrams.
     pub fn refused(&mut self, now: Instant, remote: SocketAddr) {
+        self.unsent(None, remote, REFUSED);
         if self.path.is_some_and(|(_, known)| known == remote)
             && let Some(verdict) = self.liveness.refused(now)
         {

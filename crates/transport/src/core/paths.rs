@@ -13,6 +13,7 @@ use str0m::{Candidate, net};
 
 use super::PeerCore;
 use super::datagram::{Kind, kind};
+use crate::error::ConnectStep;
 
 /// Our address and the peer's.
 pub(super) type Pair = (SocketAddr, SocketAddr);
@@ -46,20 +47,20 @@ impl Known {
 
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    checks: VecDeque<(Transaction, Pair)>,
+    checks: VecDeque<(Transaction, Pair, Instant)>,
     known: VecDeque<Known>,
 }
 
 impl Paths {
-    /// The engine sends this; only checks are noted.
-    pub(super) fn sent(&mut self, now: Instant, pair: Pair, datagram: &[u8]) {
+    /// The engine sends this; only checks are noted. Whether it is one.
+    pub(super) fn sent(&mut self, now: Instant, pair: Pair, datagram: &[u8]) -> bool {
         let Some(transaction) = transaction(datagram, [0, 1]) else {
-            return;
+            return false;
         };
         if self.checks.len() >= MAX_CHECKS {
             self.checks.pop_front();
         }
-        self.checks.push_back((transaction, pair));
+        self.checks.push_back((transaction, pair, now));
         let known = match self.known.iter().position(|k| k.pair == pair) {
             Some(index) => &mut self.known[index],
             None => {
@@ -79,24 +80,28 @@ impl Paths {
             known.since = now;
         }
         known.unanswered = known.unanswered.saturating_add(1);
+        true
     }
 
-    /// An authentic STUN message came from `remote`. An answer counts when it comes from where the check was sent.
-    pub(super) fn received(&mut self, now: Instant, remote: SocketAddr, datagram: &[u8]) {
-        let Some(transaction) = transaction(datagram, [1, 1]) else {
-            return;
-        };
+    /// An authentic STUN message came from `remote`. An answer counts when it comes from where the check was sent: then the
+    /// pair and the round trip are known.
+    pub(super) fn received(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) -> Option<(Pair, Duration)> {
+        let transaction = transaction(datagram, [1, 1])?;
         let check = self
             .checks
             .iter()
-            .position(|(t, pair)| *t == transaction && pair.1 == remote);
-        let Some((_, pair)) = check.and_then(|index| self.checks.remove(index)) else {
-            return;
-        };
+            .position(|(t, pair, _)| *t == transaction && pair.1 == remote);
+        let (_, pair, sent) = check.and_then(|index| self.checks.remove(index))?;
         if let Some(known) = self.known.iter_mut().find(|k| k.pair == pair) {
             known.answered = Some(now);
             known.unanswered = 0;
         }
+        Some((pair, now.saturating_duration_since(sent)))
     }
 
     /// The pair to send data through where the engine would take `chosen`.
@@ -136,10 +141,15 @@ impl PeerCore {
         let pair = (transmit.source, transmit.destination);
         match kind(&transmit.contents) {
             Some(Kind::Stun) => {
-                self.paths.sent(self.engine_now, pair, &transmit.contents);
+                if self.paths.sent(self.engine_now, pair, &transmit.contents) {
+                    self.shared.watch.checked(pair);
+                }
                 pair
             }
-            Some(Kind::Dtls | Kind::Rtp) => {
+            Some(kind @ (Kind::Dtls | Kind::Rtp)) => {
+                if !self.connected && kind == Kind::Dtls {
+                    self.shared.watch.sent(ConnectStep::Dtls);
+                }
                 let pair = self.paths.steer(self.engine_now, pair);
                 if self.path != Some(pair) {
                     self.path = Some(pair);

@@ -18,6 +18,7 @@ use super::paths::Paths;
 use super::setup::{self, Local};
 use super::{PeerCore, Sink};
 use crate::config::PeerConfig;
+use crate::connection::CandidateReport;
 use crate::error::{RestartError, SdpError};
 use crate::peer::PeerState;
 use crate::sdp::{MdnsCandidate, RemoteDescription, Role, outline, renew};
@@ -39,6 +40,7 @@ pub(crate) struct Negotiated {
 pub struct OurHalf {
     creds: IceCreds,
     candidates: Vec<Candidate>,
+    reports: Vec<CandidateReport>,
 }
 
 /// The peer's side of a restart, checked.
@@ -49,6 +51,7 @@ pub(crate) struct TheirHalf {
     ufrag: String,
     pwd: String,
     pub(crate) candidates: Vec<SocketAddr>,
+    announced: Vec<CandidateReport>,
     /// Names to resolve.
     pub(crate) names: Vec<MdnsCandidate>,
 }
@@ -68,7 +71,13 @@ impl Negotiated {
         let creds = setup::credentials();
         let candidates = setup::candidates(local);
         let sdp = renew(&self.ours, &creds.ufrag, &creds.pass, &lines(&candidates));
-        (OurHalf { creds, candidates }, sdp)
+        let reports = local.reports.clone();
+        let half = OurHalf {
+            creds,
+            candidates,
+            reports,
+        };
+        (half, sdp)
     }
 
     /// Reads what the peer says: it must be the same peer with the same sections.
@@ -85,6 +94,7 @@ impl Negotiated {
             .filter_map(|line| line.strip_prefix("a=candidate:"));
         let candidates: Vec<String> = said.map(str::to_owned).collect();
         Ok(TheirHalf {
+            announced: remote.announced(),
             text: renew(
                 &self.theirs,
                 &remote.ice_ufrag,
@@ -160,6 +170,8 @@ impl PeerCore {
         self.ufrag = ours.creds.ufrag;
         self.remote_ufrag = theirs.ufrag;
         self.candidates = theirs.candidates;
+        let watch = &self.shared.watch;
+        watch.set_candidates(ours.reports, theirs.announced);
         self.add_named(extra);
         self.paths = Paths::default();
         self.liveness.restarted();

@@ -23,6 +23,7 @@ use super::restart::Negotiated;
 use super::video::{self, Video};
 use crate::channel::ChannelShared;
 use crate::config::{ChannelOptions, MAX_CHANNELS, MAX_SEND_MESSAGE, PeerConfig};
+use crate::connection::{CandidateKind, CandidateReport};
 use crate::data::ENGINE_BUFFER;
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
 use crate::ice::stun::Reflexive;
@@ -50,12 +51,16 @@ pub struct Local {
     pub(crate) reflexive: Vec<Reflexive>,
     /// Ours on TURN servers, with the address each server is reached from.
     pub(crate) relayed: Vec<(SocketAddr, SocketAddr)>,
+    /// All of them, for reports.
+    pub(crate) reports: Vec<CandidateReport>,
 }
 
 impl Local {
     /// Only these addresses.
     pub fn new(hosts: Vec<SocketAddr>) -> Local {
+        let host = |address: &SocketAddr| CandidateReport::of(CandidateKind::Host, *address);
         Local {
+            reports: hosts.iter().map(host).collect(),
             hosts,
             ..Local::default()
         }
@@ -72,6 +77,7 @@ pub(crate) struct OfferCore {
     creds: IceCreds,
     config: PeerConfig,
     sdp: String,
+    reports: Vec<CandidateReport>,
 }
 
 impl OfferCore {
@@ -113,6 +119,7 @@ impl OfferCore {
                 creds,
                 config: config.clone(),
                 sdp: sdp.clone(),
+                reports: local.reports.clone(),
             },
             sdp,
         ))
@@ -145,6 +152,8 @@ impl OfferCore {
                 &self.shared,
             )
         });
+        let watch = &self.shared.watch;
+        watch.set_candidates(self.reports, remote.announced());
         Ok(core(
             now,
             self.rtc,
@@ -199,6 +208,8 @@ impl PeerCore {
             let engine = rtc.direct_api().create_data_channel(wanted);
             slots.extend(added(&shared, label).map(|channel| Slot::new(engine, channel)));
         }
+        let watch = &shared.watch;
+        watch.set_candidates(local.reports.clone(), remote.announced());
         Ok((
             core(
                 now, rtc, shared, &creds, config, slots, video, remote, extra,
@@ -248,6 +259,7 @@ fn core(
     extra: &[SocketAddr],
 ) -> PeerCore {
     let figures = shared.figures.clone();
+    shared.watch.begin(now, ConnectStep::Ice);
     let mut core = PeerCore {
         rtc,
         shared,
@@ -293,6 +305,7 @@ impl PeerCore {
             if let Ok(candidate) = Candidate::host(*address, "udp") {
                 self.rtc.add_remote_candidate(candidate);
                 self.candidates.push(*address);
+                self.shared.watch.add_remote(CandidateKind::Host, *address);
             }
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::Socket;
+use super::errors::words;
 use crate::core::Transmit;
 use crate::stats::{EndpointCounters, add};
 
@@ -18,6 +19,19 @@ const MAX_BATCH: usize = 63 * 1024;
 const MAX_WAITING: usize = 64;
 /// Attempts when a send reports an error that an earlier datagram caused.
 const ATTEMPTS: usize = 3;
+
+/// Datagrams that did not leave, told to their peers once a turn; further ones are only counted.
+const MAX_UNSENT: usize = 64;
+
+/// A datagram that did not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unsent {
+    /// The address it came from, when one was asked for.
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) remote: SocketAddr,
+    /// Why, in a few words.
+    pub(crate) reason: &'static str,
+}
 
 struct Waiting {
     source: Option<IpAddr>,
@@ -36,6 +50,7 @@ pub(crate) struct Batch {
     count: usize,
     waiting: VecDeque<Waiting>,
     blocked: bool,
+    unsent: Vec<Unsent>,
 }
 
 impl Batch {
@@ -50,6 +65,7 @@ impl Batch {
             count: 0,
             waiting: VecDeque::new(),
             blocked: false,
+            unsent: Vec::new(),
         }
     }
 
@@ -57,6 +73,11 @@ impl Batch {
         // A loopback source cannot reach another machine; the kernel would report an error that disables GSO.
         if transmit.source.ip().is_loopback() != transmit.destination.ip().is_loopback() {
             add(&self.counters.dropped_unroutable, 1);
+            self.note(Unsent {
+                local: Some(transmit.source),
+                remote: transmit.destination,
+                reason: "loopback reaches this machine only",
+            });
             return;
         }
         self.add(
@@ -64,6 +85,18 @@ impl Batch {
             transmit.destination,
             transmit.contents,
         );
+    }
+
+    /// Notes a datagram that did not leave.
+    pub(crate) fn note(&mut self, unsent: Unsent) {
+        if self.unsent.len() < MAX_UNSENT && self.unsent.last() != Some(&unsent) {
+            self.unsent.push(unsent);
+        }
+    }
+
+    /// What did not leave since this was last asked.
+    pub(crate) fn take_unsent(&mut self) -> Vec<Unsent> {
+        std::mem::take(&mut self.unsent)
     }
 
     /// Sends from whatever address the route prefers.
@@ -171,6 +204,11 @@ impl Batch {
                             .chunks(segment)
                             .all(|part| self.send(source, destination, part, part.len()));
                     }
+                    self.note(Unsent {
+                        local: source.map(|ip| SocketAddr::new(ip, self.socket.port())),
+                        remote: destination,
+                        reason: words(&error),
+                    });
                     break;
                 }
             }

@@ -118,6 +118,7 @@ impl Driver {
             self.fire(now);
             self.turns(now);
             self.batch.flush();
+            self.tell_unsent();
             self.ended.tell(now, self.batch.is_blocked());
             self.turn_relays(now);
             if self.stopping && self.peers.is_empty() && self.ended.is_empty() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFd;
 
-use super::batch::Batch;
+use super::batch::{Batch, Unsent};
 use crate::core::Transmit;
 use crate::core::datagram::{Kind, kind};
 use crate::stats::{EndpointCounters, add};
@@ -163,7 +163,14 @@ impl Relays {
         });
         match sent {
             Sent::Yes => {}
-            Sent::NotPermitted => add(&self.counters.dropped_not_permitted, 1),
+            Sent::NotPermitted => {
+                add(&self.counters.dropped_not_permitted, 1);
+                batch.note(Unsent {
+                    local: Some(transmit.source),
+                    remote: transmit.destination,
+                    reason: "the TURN server does not let it through",
+                });
+            }
             Sent::Full => add(&self.counters.dropped_relay_full, 1),
         }
     }

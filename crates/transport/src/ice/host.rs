@@ -10,13 +10,20 @@ use crate::error::BindError;
 /// Addresses offered at most; a machine with hundreds of virtual interfaces would otherwise drown the checks.
 pub(crate) const MAX_HOST_ADDRESSES: usize = 16;
 
+/// An address of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostAddress {
+    pub(crate) ip: IpAddr,
+    pub(crate) interface: String,
+}
+
 /// Usable addresses in a stable order: networks first, loopback last.
 pub(crate) fn host_addresses(
     config: &EndpointConfig,
     ipv6: bool,
-) -> Result<Vec<IpAddr>, BindError> {
+) -> Result<Vec<HostAddress>, BindError> {
     let interfaces = if_addrs::get_if_addrs().map_err(BindError::Interfaces)?;
-    let mut found: Vec<IpAddr> = Vec::new();
+    let mut found: Vec<HostAddress> = Vec::new();
     for interface in &interfaces {
         let ip = interface.ip();
         let wanted = if ip.is_loopback() {
@@ -28,11 +35,15 @@ pub(crate) fn host_addresses(
                 .is_none_or(|name| *name == interface.name)
         };
         let named_loopback = ip.is_loopback() && config.interface.as_ref() == Some(&interface.name);
-        if (wanted || named_loopback) && is_offerable(ip, ipv6) && !found.contains(&ip) {
-            found.push(ip);
+        if (wanted || named_loopback) && is_offerable(ip, ipv6) && found.iter().all(|a| a.ip != ip)
+        {
+            found.push(HostAddress {
+                ip,
+                interface: interface.name.clone(),
+            });
         }
     }
-    found.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6()));
+    found.sort_by_key(|a| (a.ip.is_loopback(), a.ip.is_ipv6()));
     found.truncate(MAX_HOST_ADDRESSES);
     let named = config
         .interface
@@ -63,14 +74,15 @@ mod tests {
 
     #[test]
     fn loopback_is_offered_last_and_only_when_asked() {
+        let is_loopback = |a: &HostAddress| a.ip.is_loopback();
         let with = host_addresses(&EndpointConfig::default(), true).unwrap();
-        assert!(with.iter().any(IpAddr::is_loopback));
-        let first_loopback = with.iter().position(IpAddr::is_loopback).unwrap();
-        assert!(with[first_loopback..].iter().all(IpAddr::is_loopback));
+        let first_loopback = with.iter().position(is_loopback).unwrap();
+        assert!(with[first_loopback..].iter().all(is_loopback));
+        assert!(with[first_loopback..].iter().all(|a| a.interface == "lo"));
         let v4 = host_addresses(&EndpointConfig::default(), false).unwrap();
-        assert!(v4.iter().all(IpAddr::is_ipv4));
+        assert!(v4.iter().all(|a| a.ip.is_ipv4()));
         if let Ok(without) = host_addresses(&EndpointConfig::default().with_loopback(false), true) {
-            assert!(!without.iter().any(IpAddr::is_loopback));
+            assert!(!without.iter().any(is_loopback));
         }
     }
 

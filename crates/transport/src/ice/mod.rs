@@ -11,7 +11,7 @@ pub(crate) mod stun;
 pub(crate) mod url;
 
 pub(crate) use gather::{Asking, Relayed, deadline_in, gather};
-pub(crate) use host::host_addresses;
+pub(crate) use host::{HostAddress, host_addresses};
 pub(crate) use mdns::resolve_names;
 pub use probe::{ProbedUrl, TurnProbe, probe_turn};
 pub use report::{GatherReport, Gathered, GatheredKind, ServerReport};

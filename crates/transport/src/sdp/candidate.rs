@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::connection::CandidateKind;
+
 /// Longest host name looked at.
 const MAX_NAME: usize = 255;
 
@@ -16,7 +18,7 @@ pub(crate) struct MdnsCandidate {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Candidate {
-    Usable(SocketAddr),
+    Usable(SocketAddr, CandidateKind),
     Name(MdnsCandidate),
     Dropped,
 }
@@ -36,8 +38,14 @@ impl Candidate {
         if words.next() != Some("typ") || port == 0 {
             return Candidate::Dropped;
         }
+        let kind = match words.next() {
+            Some("srflx") => CandidateKind::ServerReflexive,
+            Some("prflx") => CandidateKind::PeerReflexive,
+            Some("relay") => CandidateKind::Relayed,
+            _ => CandidateKind::Host,
+        };
         match address.parse::<IpAddr>() {
-            Ok(ip) if is_reachable(ip) => Candidate::Usable(SocketAddr::new(ip, port)),
+            Ok(ip) if is_reachable(ip) => Candidate::Usable(SocketAddr::new(ip, port), kind),
             Ok(_) => Candidate::Dropped,
             Err(_) if is_mdns(address) => Candidate::Name(MdnsCandidate {
                 name: address.to_ascii_lowercase(),
@@ -71,9 +79,19 @@ mod tests {
     #[test]
     fn candidate_lines_are_sorted_into_usable_named_and_dropped() {
         let usable = Candidate::parse("1 1 UDP 2130706431 192.0.2.7 4000 typ host");
-        assert_eq!(usable, Candidate::Usable("192.0.2.7:4000".parse().unwrap()));
+        let host = |address: &str| Candidate::Usable(address.parse().unwrap(), CandidateKind::Host);
+        assert_eq!(usable, host("192.0.2.7:4000"));
         let v6 = Candidate::parse("1 1 udp 1 2001:db8::1 4000 typ host generation 0");
-        assert_eq!(v6, Candidate::Usable("[2001:db8::1]:4000".parse().unwrap()));
+        assert_eq!(v6, host("[2001:db8::1]:4000"));
+        for (word, kind) in [
+            ("srflx", CandidateKind::ServerReflexive),
+            ("prflx", CandidateKind::PeerReflexive),
+            ("relay", CandidateKind::Relayed),
+        ] {
+            let line = format!("1 1 udp 1 192.0.2.7 4000 typ {word} raddr 10.0.0.1 rport 1");
+            let expected = Candidate::Usable("192.0.2.7:4000".parse().unwrap(), kind);
+            assert_eq!(Candidate::parse(&line), expected);
+        }
         let named = Candidate::parse("1 1 udp 1 AbC-1.local 4000 typ host");
         assert_eq!(
             named,

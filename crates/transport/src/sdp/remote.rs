@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::candidate::{Candidate, MdnsCandidate};
+use crate::connection::{CandidateKind, CandidateReport};
 use crate::error::SdpError;
 
 /// Longest description looked at; a browser's with video is 10 KB.
@@ -35,6 +36,8 @@ pub(crate) struct RemoteDescription {
     pub(crate) ice_pwd: String,
     /// Usable addresses, in the text too.
     pub(crate) candidates: Vec<SocketAddr>,
+    /// Their kinds.
+    kinds: Vec<CandidateKind>,
     /// Names to resolve, not in the text.
     pub(crate) names: Vec<MdnsCandidate>,
     /// Largest message the peer accepts; `usize::MAX` when it says unlimited.
@@ -65,6 +68,7 @@ impl RemoteDescription {
             ice_ufrag: String::new(),
             ice_pwd: String::new(),
             candidates: Vec::new(),
+            kinds: Vec::new(),
             names: Vec::new(),
             max_message: DEFAULT_MAX_MESSAGE,
         };
@@ -97,6 +101,17 @@ impl RemoteDescription {
         Ok(out)
     }
 
+    /// The usable addresses, each once, for reports.
+    pub(crate) fn announced(&self) -> Vec<CandidateReport> {
+        let mut announced: Vec<CandidateReport> = Vec::new();
+        for (address, kind) in self.candidates.iter().zip(&self.kinds) {
+            if announced.iter().all(|c| c.address != *address) {
+                announced.push(CandidateReport::of(*kind, *address));
+            }
+        }
+        announced
+    }
+
     /// Notes what matters; false when the line is not for the engine.
     fn attribute(&mut self, section: &mut Section, line: &str) -> Result<bool, SdpError> {
         let Some(attribute) = line.strip_prefix("a=") else {
@@ -105,8 +120,11 @@ impl RemoteDescription {
         let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
         match name {
             "candidate" => match Candidate::parse(value) {
-                Candidate::Usable(address) if self.candidates.len() < MAX_REMOTE_CANDIDATES => {
+                Candidate::Usable(address, kind)
+                    if self.candidates.len() < MAX_REMOTE_CANDIDATES =>
+                {
                     self.candidates.push(address);
+                    self.kinds.push(kind);
                 }
                 Candidate::Name(name) => {
                     if self.names.len() < MAX_MDNS_NAMES && !self.names.contains(&name) {

@@ -18,5 +18,6 @@ mod net;
 mod opening;
 mod pressure;
 mod rebinding;
+mod reporting;
 mod restarting;
 mod sockets;

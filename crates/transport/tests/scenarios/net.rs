@@ -17,6 +17,8 @@ pub(crate) struct Peer {
     pub(crate) consume: bool,
     /// The network takes only small datagrams from this peer.
     pub(crate) drop_larger_than: Option<usize>,
+    /// The network drops these of what this peer sends.
+    pub(crate) drop_where: Option<fn(&[u8]) -> bool>,
     /// Addresses of this peer that reach nobody and are reached by nobody any more.
     pub(crate) dead: Vec<SocketAddr>,
     /// Those that are reached by nobody, but reach others.
@@ -32,6 +34,7 @@ impl Peer {
             log: Vec::new(),
             consume: true,
             drop_larger_than: None,
+            drop_where: None,
             dead: Vec::new(),
             deaf: Vec::new(),
             out: Vec::new(),
@@ -123,6 +126,7 @@ impl Node for Peer {
         let limit = self.drop_larger_than.unwrap_or(usize::MAX);
         sent.drain(..)
             .filter(|d| d.contents.len() <= limit && !self.dead.contains(&d.source))
+            .filter(|d| !self.drop_where.is_some_and(|drop| drop(&d.contents)))
             .for_each(out);
         self.core.finish();
         if self.consume {
