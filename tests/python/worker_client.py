@@ -35,20 +35,28 @@ session = api.InferenceHTTPClient(api_url=url, api_key="any").webrtc.stream(
         turn_server={"iceServers": []},
     ),
 )
+# What a manual job waits for before it ends itself.
+missing = {"frame", "seen"}
 done = threading.Event()
+
+
+def got(kind):
+    missing.discard(kind)
+    if job == "manual" and not missing:
+        done.set()
 
 
 @session.on_frame
 def on_frame(frame, metadata):
     blue, green, red = (int(value) for value in np.asarray(frame)[20:40, 20:40].mean(axis=(0, 1)))
     say(kind="frame", id=metadata.frame_id, shape=frame.shape, colour=[blue, green, red])
-    if job == "manual":
-        done.set()
+    got("frame")
 
 
 @session.on_data("seen")
 def on_seen(value, metadata):
     say(kind="seen", id=metadata.frame_id, value=value)
+    got("seen")
 
 
 def feed():

@@ -34,18 +34,12 @@ fn shares(path: &Path, rival: fn() -> Vec<End>, seconds: u64) -> ([f64; 3], f64)
 
 #[test]
 fn a_flow_by_the_old_law_keeps_its_share() {
-    for (mbit, products, lowest) in [
-        (100.0, 1.0, 0.35),
-        (100.0, 4.0, 0.35),
-        (20.0, 1.0, 0.35),
-        // So deep a queue on so slow a path is the rival's ground.
-        (20.0, 4.0, 0.3),
-    ] {
+    for (mbit, products) in [(100.0, 1.0), (100.0, 4.0), (20.0, 1.0), (20.0, 4.0)] {
         let (shares, used) = shares(&Path::new(mbit, 50, products), theirs, 60);
         let what = format!("{mbit} Mbit/s, {products} BDP: {shares:.2?} of {used:.2}");
         println!("{what}");
         assert!(
-            shares.iter().all(|share| (lowest..=0.65).contains(share)),
+            shares.iter().all(|share| (0.35..=0.65).contains(share)),
             "{what}"
         );
         assert!(used > 0.85, "{what}");

@@ -210,6 +210,11 @@ pub(crate) struct Net<N> {
 }
 
 impl<N: Node> Net<N> {
+    /// From now on packets travel so long one way.
+    pub(crate) fn set_delay(&mut self, delay: u64) {
+        self.path.delay = delay;
+    }
+
     pub(crate) fn new(path: Path, nodes: Vec<N>) -> Net<N> {
         let loser = |loss| Loser { loss, bad: false };
         let mut net = Net {

@@ -1,4 +1,4 @@
-//! A path that goes away and comes back: how long it takes until data flows as before.
+//! A path that goes away and comes back, or becomes longer: how long it takes until data flows as before.
 
 use sctp_proto::__model::FlowConfig;
 
@@ -52,6 +52,28 @@ fn data_flows_at_full_rate_soon_after_the_path_is_back() {
             assert!(silence <= SILENCE + 100 * MS);
             assert!(bytes > 10_000_000);
         }
+    }
+}
+
+#[test]
+fn a_path_that_becomes_longer_is_nearly_filled_again_after_four_seconds() {
+    for (before, after) in [(20, 50), (20, 100), (50, 200)] {
+        let mut path = Path::new(100.0, after, 1.0);
+        path.delay = before * MS / 2;
+        let ends = pair(
+            &FlowConfig::default(),
+            &Habits::own(8 << 20),
+            Source::Endless,
+        );
+        let mut net: Net<End> = Net::new(path, ends);
+        net.run(5 * S, |_, _| {});
+        net.set_delay(after * MS / 2);
+        net.run(9 * S, |_, _| {});
+        let settled = net.nodes[1].delivered();
+        net.run(11 * S, |_, _| {});
+        let rate = (net.nodes[1].delivered() - settled) / 2;
+        println!("{before} to {after} ms: {rate} B/s");
+        assert!(rate > 8_000_000, "{before} to {after} ms: {rate} B/s");
     }
 }
 

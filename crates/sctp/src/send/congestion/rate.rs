@@ -20,6 +20,8 @@ const WINDOW_GAIN: f64 = 1.65;
 const IDLE: u64 = 1_000_000_000;
 /// How long the window is small when the smallest round trip is measured anew.
 const MEASURE: u64 = 200_000_000;
+/// After so long a time in a queue that is not ours, or on a path that became longer, the smallest round trip is out of date.
+const STRANGE: u64 = 500_000_000;
 /// Least time between the round trips that Startup is judged by.
 const APART: u64 = 5_000_000;
 /// After congestion, how long not to ask for more.
@@ -60,6 +62,8 @@ pub(in super::super) struct Rate {
     phase_rate: f64,
     /// Until this round the peer's reports were incomplete.
     truncated_until: u64,
+    /// Since when all round trips have been longer than our own flight could make them.
+    strange_since: Option<u64>,
     /// Sending was taken up again after a silence, and no round has passed since.
     restarted: bool,
 }
@@ -85,6 +89,7 @@ impl Rate {
             startup_at: 0,
             phase_rate: 0.0,
             truncated_until: 0,
+            strange_since: None,
             restarted: false,
         }
     }
@@ -162,6 +167,9 @@ impl Rate {
             self.take(sample, progress.now, ended.is_some(), rtt);
             if let Some(sums) = ended {
                 self.restarted = false;
+                self.strange_since = sums
+                    .is_stranger(rtt)
+                    .then(|| self.strange_since.unwrap_or(progress.now));
                 if self.mode == Mode::Startup {
                     let flooded = self.judge.is_flooded(&sums);
                     let queued = self.round.number() >= 3 && sums.is_queued(rtt);
@@ -270,7 +278,11 @@ impl Rate {
             self.advance_phase(progress, product, rtt);
         }
         let settled = matches!(self.mode, Mode::Drain | Mode::Probe);
-        if settled && rtt.min_is_old(now) && !progress.limited {
+        let strange = self
+            .strange_since
+            .is_some_and(|since| now > since + STRANGE);
+        if settled && (strange || rtt.min_is_old(now)) && !progress.limited {
+            self.strange_since = None;
             (self.mode, self.gain) = (Mode::Measure(None), 1.0);
         }
         match self.mode {

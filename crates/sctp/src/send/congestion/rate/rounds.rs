@@ -98,6 +98,12 @@ impl Sums {
     pub(super) fn is_queued(&self, rtt: &Rtt) -> bool {
         self.min_rtt != u64::MAX && rtt.shows_queue(self.min_rtt)
     }
+
+    /// Even the quickest packet waited longer than a queue of our own could make it.
+    pub(super) fn is_stranger(&self, rtt: &Rtt) -> bool {
+        let own = rtt.min.saturating_add(rtt.min / 10 * 7 + 5_000_000);
+        self.min_rtt != u64::MAX && self.min_rtt > own
+    }
 }
 
 /// What is remembered from round to round.
