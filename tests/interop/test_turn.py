@@ -33,7 +33,7 @@ def test_live_video_through_a_relay(own_worker, coturn, tmp_path, transport):
     worker = own_worker(env=coturn.environment())
     done, summary = relayed(tmp_path, worker, coturn.config(transport), env=coturn.environment())
     assert done.returncode == 0, done.stderr
-    assert summary["ended"] == "complete" and summary["frames"]["delivered"] >= 55
+    assert summary["ended"] == "complete" and summary["frames"]["delivered"] >= 20
 
 
 def test_a_wrong_password_is_named(worker, coturn, tmp_path):
