@@ -10,6 +10,7 @@ mod pages;
 mod restart;
 pub(crate) mod sdp_needs;
 pub(crate) mod server;
+mod viewer;
 
 use std::sync::Arc;
 
@@ -26,8 +27,7 @@ use errors::{ApiError, not_found};
 
 /// All routes of one worker.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new()
-        .route("/", get(pages::index))
+    let mut router = viewer::routes()
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
         .route("/metrics", get(pages::metrics))

@@ -1,23 +1,17 @@
-//! The routes that only tell: placeholder page, liveness, readiness, metrics, limits, models.
+//! The routes that only tell: liveness, readiness, metrics, limits, models.
 //! None of them needs a key and none reveals more than what a session request would.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::errors::json_response;
 use crate::metrics::Gauges;
 use crate::session::SourceKind;
 use crate::worker::App;
-
-pub(crate) async fn index() -> Html<&'static str> {
-    Html(
-        "<!doctype html><title>framewire</title><p>framewire worker: sessions start at POST /initialise_webrtc_worker</p>\n",
-    )
-}
 
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"
