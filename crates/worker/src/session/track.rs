@@ -59,7 +59,7 @@ impl TrackDecode {
                 Ok(Some(incoming)) => incoming,
                 Ok(None) => continue,
                 Err(RecvError::Timeout) => return self.report(self.nothing_came(&state)),
-                Err(_) => return,
+                Err(_) => return self.outlast(),
             };
             state.arrived += 1;
             self.counts.received();
@@ -177,6 +177,11 @@ impl TrackDecode {
                 "{arrived} frames came on the client's track within {limit:?}, but none could be decoded: {error}"
             ),
         }
+    }
+
+    /// A track ends with its connection, and the connection says why: ending here first would pass for a source that is done.
+    fn outlast(&self) {
+        while self.control.wait_until(Instant::now() + LOOK) {}
     }
 
     fn report(&self, text: String) {

@@ -51,6 +51,18 @@ fn frames_of_the_clients_track_come_back_with_their_timestamps_and_numbers() {
 }
 
 #[test]
+fn a_camera_that_leaves_is_never_taken_for_a_source_that_is_done() {
+    let worker = worker();
+    for _ in 0..20 {
+        let mut camera = Camera::start(&worker, VideoConfig::default(), |_| {});
+        camera.round_trip(0);
+    }
+    assert!(worker.wait_idle(PATIENCE), "closed sessions end");
+    let stats = worker.stats();
+    assert_eq!((stats.sessions_started, stats.sessions_completed), (20, 0));
+}
+
+#[test]
 fn the_ledger_names_the_frame_and_where_its_time_went_to_those_who_ask() {
     let worker = worker();
     let agreement = json!({"v": 1, "features": ["ledger"]});
