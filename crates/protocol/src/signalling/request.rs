@@ -281,15 +281,14 @@ impl WorkerRequest {
         body.into()
     }
 
-    /// Which kind of client sent this.
+    /// Which kind of client sent this, or had it sent: a page's backend may leave out what the page's client would say.
     pub fn sender(&self) -> Sender {
+        // Every browser's offer says this, the Python original's never does.
+        let browser = self.webrtc_offer.sdp.contains("a=ice-options:trickle");
+        let workflow = &self.workflow_configuration;
         if self.framewire.is_some() {
             Sender::Framewire
-        } else if self
-            .workflow_configuration
-            .workflows_thread_pool_workers
-            .is_none()
-        {
+        } else if !browser && workflow.workflows_thread_pool_workers.is_none() {
             Sender::PythonOriginal
         } else {
             Sender::Other
@@ -355,16 +354,17 @@ mod tests {
 
     #[test]
     fn senders_are_told_apart() {
-        let parse = |workflow: Value| {
-            let body = json!({"workflow_configuration": workflow, "webrtc_offer": {"type": "offer", "sdp": ""}});
+        let offered = |workflow: Value, sdp: &str| {
+            let body = json!({"workflow_configuration": workflow, "webrtc_offer": {"type": "offer", "sdp": sdp}});
             WorkerRequest::parse(body.to_string().as_bytes())
                 .unwrap()
                 .sender()
         };
-        assert_eq!(
-            parse(json!({"type": "WorkflowConfiguration"})),
-            Sender::PythonOriginal
-        );
+        let parse = |workflow| offered(workflow, "");
+        let plain = json!({"type": "WorkflowConfiguration"});
+        assert_eq!(parse(plain.clone()), Sender::PythonOriginal);
+        let browser = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=ice-options:trickle\r\n";
+        assert_eq!(offered(plain, browser), Sender::Other);
         let js = json!({"type": "WorkflowConfiguration", "workflows_thread_pool_workers": 4});
         assert_eq!(parse(js), Sender::Other);
         assert!(!Sender::Other.reads_gzip() && Sender::PythonOriginal.reads_gzip());
