@@ -42,8 +42,8 @@ test: build assets ## Everything CI runs: lints, docs, unit and scenario tests, 
 	.venv-build/bin/abi3audit --strict --summary target/wheels/framewire-*.whl
 	@scripts/setup-python-tests.sh
 	.venv-python/bin/python -m pytest -q tests/python
-	.venv-interop/bin/python -m pytest -q tests/interop
 	@scripts/setup-browser.sh
+	.venv-interop/bin/python -m pytest -q tests/interop
 	node --test --test-reporter=spec tests/browser/*.test.mjs
 	$(AS_ROOT) unshare --pid --fork --kill-child --mount-proc .venv-interop/bin/python -B -m pytest -q -p no:cacheprovider tests/doctor
 

@@ -20,7 +20,7 @@ COMMANDS = {
     "framewire": [TARGET / "release" / "examples" / "channel_peer"],
     "aiortc": [ROOT / ".venv-interop" / "bin" / "python", INTEROP / "aiortc_peer.py", "--loopback"],
     "libdatachannel": ["node", RIVALS / "libdatachannel" / "peer.mjs"],
-    "chromium": [sys.executable, INTEROP / "browser_peer.py"],
+    "chromium": ["node", ROOT / "tests" / "browser" / "channel_peer.mjs"],
     "webrtc-rs": [RIVALS_TARGET / "release" / "bench-webrtc-rs"],
     "str0m": [RIVALS_TARGET / "release" / "bench-stock-str0m"],
 }

@@ -1,6 +1,6 @@
 """Our data channels with other engines' over whole processes: both roles, echo, order, loss, unreliable channels, id reuse, ends.
 
-CHANNEL_ENGINES names other engines than these two, for runs by hand: `CHANNEL_ENGINES=chromium` needs a Chromium.
+CHANNEL_ENGINES names other engines than these three, for runs by hand.
 """
 
 import os
@@ -11,7 +11,7 @@ from channel_peers import Peer, connect
 from relay import Relay
 
 US = "framewire"
-ENGINES = os.environ.get("CHANNEL_ENGINES", "aiortc libdatachannel").split()
+ENGINES = os.environ.get("CHANNEL_ENGINES", "aiortc libdatachannel chromium").split()
 # Around the user data of a packet, and the largest message that is sure to be taken: aiortc announces 64 KiB.
 SIZES = [1, 2, 3, 4, 1131, 1132, 1133, 2264, 16384, 65535, 65536]
 LARGE = [65537, 131072, 262144]

@@ -29,23 +29,36 @@ function until(check, after = 0) {
   return found ? Promise.resolve(found) : new Promise((resolve) => waiting.add({ check, resolve }));
 }
 
-/** Starts a session of version `version` with a `camera`, a `file` or an `rtsp` URL. */
-async function open({ version, source, key, server, proxy, turn, params, data = true, handler }) {
+/**
+ * Starts a session of version `version` with a `camera`, a `file` or an `rtsp` URL, through a backend at `proxy` or with a `key`.
+ * From result `hold` on the callback is through when `client.letGo()` was called; after `cancel` chunks an upload is cancelled.
+ */
+async function open({ version, source, key, server, proxy, turn, params, hold = Infinity, cancel }) {
   const { connectors, streams, webrtc } = await import(`/sdk/${version}.js`);
   const connector = proxy
     ? connectors.withProxyUrl(proxy, { turnConfigUrl: turn })
     : connectors.withApiKey(key, { serverUrl: server });
-  const common = { connector, wrtcParams: params, onData: data ? handler ?? received : undefined };
-  const completed = new Promise((resolve) => (client.complete = resolve));
-  client.completed = completed;
+  const held = new Promise((resolve) => (client.letGo = resolve));
+  const onData = (result) => {
+    received(result);
+    return result.video_metadata.frame_id < hold ? undefined : held;
+  };
+  const common = { connector, wrtcParams: params, onData };
   if (source.camera) {
     const stream = await streams.useCamera(source.camera);
     client.connection = await webrtc.useStream({ ...common, source: stream });
   } else if (source.file) {
     const bytes = await (await fetch(source.file)).arrayBuffer();
     const file = new File([bytes], "clip.mp4", { type: "video/mp4" });
-    const onUploadProgress = (uploaded, total) => progress.push([uploaded, total]);
-    client.connection = await webrtc.useVideoFile({ ...common, file, onUploadProgress, onComplete: () => client.complete() });
+    client.cancelled = new Promise((resolve) => (client.cancel = resolve));
+    const onUploadProgress = (uploaded, total) => {
+      progress.push([uploaded, total]);
+      if (progress.length === cancel) {
+        client.connection.cancelUpload();
+        client.cancel();
+      }
+    };
+    client.connection = await webrtc.useVideoFile({ ...common, file, onUploadProgress });
   } else {
     client.connection = await webrtc.useRtspStream({ ...common, rtspUrl: source.rtsp });
   }
@@ -62,6 +75,13 @@ async function watch(count) {
   return { advanced: video.currentTime - from, width: video.videoWidth, height: video.videoHeight, ...colours(video) };
 }
 
+/** Waits until the remote stream's pictures have this width. */
+async function sized(width) {
+  const video = document.getElementById("picture");
+  video.srcObject ??= await client.connection.remoteStream();
+  while (video.videoWidth !== width) await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+}
+
 /** Mean and spread of brightness over the picture shown now. */
 function colours(video) {
   const canvas = new OffscreenCanvas(64, 48);
@@ -74,4 +94,4 @@ function colours(video) {
   return { mean, spread: Math.sqrt(light.reduce((sum, one) => sum + (one - mean) ** 2, 0) / light.length) };
 }
 
-window.client = { open, until, watch, received, results, progress, sent };
+window.client = { open, until, watch, sized, received, results, progress, sent };

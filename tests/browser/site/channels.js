@@ -1,12 +1,8 @@
-<!doctype html>
-<title>peer</title>
-<script>
-// Runs the commands of browser_peer.py and posts what happens. Events leave one after the other, in their order.
-let sending = Promise.resolve();
-const say = (event, fields) => {
-  const body = JSON.stringify({ event, ...fields });
-  sending = sending.then(() => fetch("/", { method: "POST", body }));
-};
+// Runs the commands of channel_peer.mjs; `window.say` takes what happens. Events leave one after the other, in their order.
+// Not here: what is expected of them.
+
+let saying = Promise.resolve();
+const say = (event, fields) => (saying = saying.then(() => window.say({ event, ...fields })));
 
 const pc = new RTCPeerConnection();
 const channels = new Map();
@@ -97,15 +93,10 @@ const commands = {
   close: () => pc.close(),
 };
 
-(async () => {
-  for (;;) {
-    const command = await (await fetch("/commands")).json();
-    if (!command) continue;
-    try {
-      await commands[command.cmd](command);
-    } catch (error) {
-      say("error", { message: String(error) });
-    }
+window.run = async (command) => {
+  try {
+    await commands[command.cmd](command);
+  } catch (error) {
+    say("error", { message: String(error) });
   }
-})();
-</script>
+};
