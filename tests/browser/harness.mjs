@@ -6,7 +6,7 @@ import { launch, siteServer } from "./browser.mjs";
 import { Child, KEPT_LINES, PATIENCE, startWorker, within } from "./processes.mjs";
 
 export { CLIP, launch, SITE, siteServer } from "./browser.mjs";
-export { Child, ROOT, startWorker, within } from "./processes.mjs";
+export { Child, eventually, ROOT, startWorker, within } from "./processes.mjs";
 
 const browsers = new Map();
 after(async () => {
@@ -83,7 +83,7 @@ export class Scene {
 }
 
 /** A test with a scene and a time limit. When it fails, what the pages and the workers said is printed. */
-export function scenario(name, body, { limit = 60_000 } = {}) {
+export function scenario(name, body, { limit = 180_000 } = {}) {
   // The runner's own limit is only for a scene that cannot be closed.
   test(name, { timeout: limit + 2 * PATIENCE }, async (t) => {
     const scene = new Scene();

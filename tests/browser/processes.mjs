@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = resolve(fileURLToPath(new URL(".", import.meta.url)), "../..");
@@ -12,7 +13,7 @@ const READY = "framewire serve listening on ";
 /** Lines kept for the report of a failure. */
 export const KEPT_LINES = 200;
 /** Anything that does not happen on a busy machine within this many milliseconds will not happen. */
-export const PATIENCE = 30_000;
+export const PATIENCE = 60_000;
 
 /** Waits for `promise`, at most so many milliseconds; the error names what did not happen. */
 export async function within(milliseconds, what, promise) {
@@ -24,6 +25,18 @@ export async function within(milliseconds, what, promise) {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Milliseconds until `check()` holds; asked again and again, for what shows only on request. */
+export async function eventually(what, check, milliseconds = PATIENCE) {
+  const begin = performance.now();
+  for (;;) {
+    const holds = await check();
+    const passed = performance.now() - begin;
+    if (holds) return passed;
+    if (passed > milliseconds) throw new Error(`not within ${milliseconds} ms: ${what}`);
+    await pause(10);
   }
 }
 
@@ -97,17 +110,8 @@ export async function startWorker({ args = [], env = {}, name = "127.0.0.1" } = 
     lines: child.lines,
     info,
     metrics,
-    /** Milliseconds until `check(info)` holds; asked again and again, for what a worker shows only on request. */
-    async until(what, check, milliseconds = PATIENCE) {
-      const begin = performance.now();
-      for (;;) {
-        const shown = await info();
-        const passed = performance.now() - begin;
-        if (check(shown)) return passed;
-        if (passed > milliseconds) throw new Error(`not within ${milliseconds} ms: ${what}; ${JSON.stringify(shown)}`);
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    },
+    /** Milliseconds until `check(info)` holds. */
+    until: (what, check, milliseconds) => eventually(what, async () => check(await info()), milliseconds),
     stop: () => child.end("SIGTERM"),
     kill: () => child.end(),
   };
