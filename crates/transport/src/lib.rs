@@ -68,7 +68,8 @@ pub use error::{
 pub use events::{Events, PeerEvent};
 pub use figures::PeerFigures;
 pub use ice::{
-    GatherReport, Gathered, GatheredKind, ProbedUrl, ServerReport, TurnProbe, probe_turn,
+    GatherReport, Gathered, GatheredKind, ProbedUrl, ServerCheck, ServerFailure, ServerGrant,
+    ServerReport, ServerService, ServerTransport, TurnProbe, check_ice_servers, probe_turn,
 };
 pub use peer::{Peer, PeerId, PeerState};
 pub use restart::{IceHandle, IceRestart};

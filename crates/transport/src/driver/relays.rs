@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use rustix::event::PollFd;
 use super::batch::{Batch, Unsent};
 use crate::core::Transmit;
 use crate::core::datagram::{Kind, kind};
+use crate::ice::ServerFailure;
 use crate::stats::{EndpointCounters, add};
 use crate::turn::{Order, Relay, Sent};
 
@@ -36,7 +36,7 @@ struct Held {
 /// Also when the driver ends: servers keep an address for long, and let a user have few.
 impl Drop for Held {
     fn drop(&mut self) {
-        guarded(&mut self.relay, |relay| relay.release(Instant::now()));
+        self.relay.guarded(|relay| relay.release(Instant::now()));
     }
 }
 
@@ -94,9 +94,8 @@ impl Relays {
     /// Starts an allocation; whoever ordered it hears of the result.
     pub(crate) fn open(&mut self, now: Instant, id: u64, order: Order) {
         if self.all.len() >= MAX_RELAYS {
-            (order.answer)(Err(format!(
-                "this endpoint already uses {MAX_RELAYS} relayed addresses"
-            )));
+            let reason = format!("this endpoint already uses {MAX_RELAYS} relayed addresses");
+            (order.answer)(Err(ServerFailure::Local { reason }));
             return;
         }
         if let Some(relay) = Relay::open(order, now) {
@@ -158,7 +157,7 @@ impl Relays {
         };
         let established = kind(transmit.contents) != Some(Kind::Stun);
         let mut sent = Sent::Full;
-        guarded(&mut held.relay, |relay| {
+        held.relay.guarded(|relay| {
             sent = relay.send(now, transmit.destination, transmit.contents, established);
         });
         match sent {
@@ -196,7 +195,7 @@ impl Relays {
                 continue;
             }
             let (owner, mut done) = (held.owner, true);
-            guarded(&mut held.relay, |relay| {
+            held.relay.guarded(|relay| {
                 done = relay.receive(now, PER_TURN, &mut |local, remote, datagram| {
                     if let Some(owner) = owner {
                         inbound.push(owner, local, remote, datagram);
@@ -213,7 +212,7 @@ impl Relays {
     pub(crate) fn turn(&mut self, now: Instant) -> Vec<(u64, Vec<SocketAddr>)> {
         let mut ended = Vec::new();
         for (id, held) in &mut self.all {
-            guarded(&mut held.relay, |relay| relay.turn(now));
+            held.relay.guarded(|relay| relay.turn(now));
             if held.relay.dead().is_some() {
                 ended.push(*id);
             }
@@ -226,7 +225,7 @@ impl Relays {
             self.by_address.retain(|_, relay| *relay != id);
             if let Some(owner) = held.owner {
                 add(&self.counters.relays_lost, 1);
-                let reason = held.relay.dead().unwrap_or_default();
+                let reason = held.relay.dead().map(ToString::to_string);
                 tracing::warn!(peer = owner, reason, "a TURN server is lost");
                 lost.push((owner, held.relay.addresses().to_vec()));
             }
@@ -243,12 +242,5 @@ impl Relays {
         self.all
             .values()
             .map(|held| PollFd::new(&held.relay, held.relay.wanted()))
-    }
-}
-
-/// The TURN crate sees bytes from strangers. Should it panic, that allocation is over and nothing else.
-fn guarded(relay: &mut Relay, work: impl FnOnce(&mut Relay)) {
-    if catch_unwind(AssertUnwindSafe(|| work(relay))).is_err() {
-        relay.die("the TURN client panicked; please report this".to_owned());
     }
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use super::failure::ServerFailure;
 use super::report::{GatherReport, Gathered, GatheredKind, ServerReport};
 use super::resolve::{Asker, usable};
 use super::stun::{Query, Reflexive};
@@ -18,6 +19,11 @@ use crate::turn::{Allocated, Order, prepare_tls};
 const MAX_URLS: usize = 12;
 /// Once a relayed address is there, the other servers may take this much longer.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// What is wrong with a TURN server without credentials.
+pub(super) const NAMELESS: &str = "TURN needs a user name and a password";
+const STREAM: &str = "not asked: STUN over TLS says nothing about the UDP socket";
+const UNUSABLE: &str = "the host has no address that can be used here";
 
 /// A relayed address of ours. It is given back to the server when the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -40,7 +46,7 @@ pub(crate) struct Outcome {
 enum Found {
     Host(io::Result<Vec<SocketAddr>>),
     Reflexive(Reflexive),
-    Relay(Result<Allocated, String>),
+    Relay(Result<Allocated, ServerFailure>),
 }
 
 /// What is known of one URL.
@@ -50,7 +56,7 @@ struct Entry<'a> {
     url: Option<IceUrl>,
     handle: Option<Arc<RelayHandle>>,
     given: Vec<Gathered>,
-    error: Option<String>,
+    error: Option<ServerFailure>,
     /// Answers that are waited for.
     open: usize,
 }
@@ -151,7 +157,9 @@ pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
     }
     relayed.sort_by_key(|(transport, _)| *transport);
     out.relayed = relayed.into_iter().map(|(_, r)| r).collect();
-    out.report.servers = entries.into_iter().map(Entry::report).collect();
+    let after = started.elapsed();
+    let reports = entries.into_iter().map(|entry| entry.report(after));
+    out.report.servers = reports.collect();
     out
 }
 
@@ -163,22 +171,22 @@ fn parse(servers: &[IceServer], relay_only: bool) -> Vec<Entry<'_>> {
     let mut entries = Vec::new();
     for (server, text) in urls {
         let wanted = entries.len() < MAX_URLS;
-        let checked =
-            IceUrl::parse(text)
-                .map_err(str::to_owned)
-                .and_then(|url| match url.service {
-                    _ if !wanted => Err(format!("not asked: only {MAX_URLS} URLs are used")),
-                    Service::Stun if relay_only => {
-                        Err("not asked: only relayed addresses are wanted".to_owned())
-                    }
-                    Service::Stun if url.transport != Transport::Udp => {
-                        Err("not asked: STUN over TLS says nothing about the UDP socket".to_owned())
-                    }
-                    Service::Turn if server.username.is_none() || server.credential.is_none() => {
-                        Err("TURN needs a user name and a password".to_owned())
-                    }
-                    _ => Ok(url),
-                });
+        let checked = IceUrl::parse(text)
+            .map_err(ServerFailure::url)
+            .and_then(|url| match url.service {
+                _ if !wanted => {
+                    let text = format!("not asked: only {MAX_URLS} URLs are used");
+                    Err(ServerFailure::Url(text))
+                }
+                Service::Stun if relay_only => Err(ServerFailure::url(
+                    "not asked: only relayed addresses are wanted",
+                )),
+                Service::Stun if url.transport != Transport::Udp => Err(ServerFailure::url(STREAM)),
+                Service::Turn if server.username.is_none() || server.credential.is_none() => {
+                    Err(ServerFailure::url(NAMELESS))
+                }
+                _ => Ok(url),
+            });
         let (url, error) = match checked {
             Ok(url) => (Some(url), None),
             Err(error) => (None, Some(error)),
@@ -211,7 +219,8 @@ impl Entry<'_> {
         let addresses = match found {
             Ok(addresses) => addresses,
             Err(error) => {
-                self.error = Some(format!("the host was not found: {error}"));
+                let reason = error.to_string();
+                self.error = Some(ServerFailure::Name { reason });
                 return;
             }
         };
@@ -219,7 +228,7 @@ impl Entry<'_> {
         let allowed =
             |address: &SocketAddr| asking.allowed.is_none_or(|allowed| allowed(address.ip()));
         if !addresses.iter().all(allowed) {
-            self.error = Some("its address is not allowed here".to_owned());
+            self.error = Some(ServerFailure::local("its address is not allowed here"));
             return;
         }
         let is_turn = url.service == Service::Turn;
@@ -227,7 +236,7 @@ impl Entry<'_> {
             .take(if is_turn { 1 } else { 2 })
             .collect();
         if addresses.is_empty() {
-            self.error = Some("the host has no address that can be used here".to_owned());
+            self.error = Some(ServerFailure::local(UNUSABLE));
         }
         for server in addresses {
             let mut pushed = true;
@@ -244,7 +253,7 @@ impl Entry<'_> {
                 if url.transport == Transport::Tls
                     && let Err(error) = prepare_tls()
                 {
-                    self.error = Some(error);
+                    self.error = Some(ServerFailure::local(error));
                     continue;
                 }
                 let send = send.clone();
@@ -282,8 +291,8 @@ impl Entry<'_> {
         });
     }
 
-    fn report(self) -> ServerReport {
-        let silent = || "no answer in the time allowed".to_owned();
+    fn report(self, after: Duration) -> ServerReport {
+        let silent = || ServerFailure::Silent { after };
         let relay_failed =
             self.is(Service::Turn) && !self.given.iter().any(|g| g.kind == GatheredKind::Relayed);
         let outcome = if self.given.is_empty() || relay_failed {

@@ -3,24 +3,18 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use stun_proto::types::message::{BINDING, Message, MessageWriteVec};
-use stun_proto::types::prelude::MessageWrite;
-
 use super::gather::deadline_in;
+use super::question::{Question, Wake};
 use super::resolve::{Asker, usable};
-use super::url::{IceUrl, Service, Transport, shown};
+use super::url::{IceUrl, Service, shown};
 use crate::config::IceServer;
-use crate::turn::{Link, LinkError, MESSAGE_ROOM};
+use crate::turn::MESSAGE_ROOM;
 
 /// URLs probed; more are not of a real configuration.
 const MAX_PROBES: usize = 32;
-/// A datagram may get lost: the question is repeated after this, then after twice as long, and so on.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
 
 /// One TURN URL and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,14 +107,6 @@ enum State {
     Done(Result<Duration, String>),
 }
 
-struct Question {
-    link: Link,
-    request: Vec<u8>,
-    /// When to send it; a stream sends it once.
-    next: Option<Instant>,
-    wait: Duration,
-}
-
 fn candidates(servers: &[IceServer]) -> Vec<Probe> {
     let urls = servers.iter().enumerate().flat_map(|(server, entry)| {
         let urls = entry.urls.iter().enumerate();
@@ -142,7 +128,7 @@ fn candidates(servers: &[IceServer]) -> Vec<Probe> {
 type Hosts = (usize, io::Result<Vec<SocketAddr>>);
 
 fn run(probes: &mut [Probe], started: Instant, deadline: Instant) -> io::Result<Option<usize>> {
-    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let wake = Wake::new()?;
     let (send, receive) = mpsc::channel::<Hosts>();
     // Until the end of this call.
     let asker = Asker::new();
@@ -150,7 +136,7 @@ fn run(probes: &mut [Probe], started: Instant, deadline: Instant) -> io::Result<
         let (send, wake) = (send.clone(), wake.clone());
         asker.look_up(&probe.url.host, probe.url.port, move |found| {
             let _ = send.send((index, found));
-            let _ = rustix::io::write(&*wake, &1u64.to_ne_bytes());
+            wake.wake();
         });
     }
     let mut room = vec![0; MESSAGE_ROOM];
@@ -167,7 +153,13 @@ fn run(probes: &mut [Probe], started: Instant, deadline: Instant) -> io::Result<
         if Instant::now() >= deadline {
             return Ok(probes.iter().position(Probe::has_answered));
         }
-        sleep(probes, &wake, deadline)?;
+        let asking = probes.iter().filter_map(|probe| match &probe.state {
+            State::Asking(question) => Some(question),
+            State::LookingUp | State::Done(_) => None,
+        });
+        let due = asking.clone().filter_map(|q| q.due()).min();
+        let fds = asking.map(|q| q.fd()).collect();
+        wake.sleep(fds, due.map_or(deadline, |due| due.min(deadline)))?;
     }
 }
 
@@ -181,31 +173,6 @@ fn choice(probes: &[Probe]) -> Option<Option<usize>> {
         }
     }
     Some(None)
-}
-
-fn sleep(probes: &[Probe], wake: &OwnedFd, deadline: Instant) -> io::Result<()> {
-    let mut until = deadline;
-    let mut fds = vec![PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN)];
-    for probe in probes {
-        if let State::Asking(question) = &probe.state {
-            fds.push(PollFd::new(&question.link, question.link.wanted()));
-            // Before the link is ready nothing is repeated.
-            let next = question.next.filter(|_| question.link.is_ready());
-            until = until.min(next.unwrap_or(deadline));
-        }
-    }
-    let left = until.saturating_duration_since(Instant::now());
-    let timeout = Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: left.subsec_nanos().into(),
-    };
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let mut count = [0; 8];
-    let _ = rustix::io::read(wake, &mut count);
-    Ok(())
 }
 
 impl Probe {
@@ -223,16 +190,9 @@ impl Probe {
                 Err(error) => format!("the host was not found: {error}"),
                 Ok(_) => "the host has no address".to_owned(),
             })
-            .and_then(|address| {
-                Link::open(address, self.url.transport, &self.url.host).map_err(|e| e.to_string())
-            });
+            .and_then(|address| Question::open(address, &self.url).map_err(|e| e.to_string()));
         self.state = match opened {
-            Ok(link) => State::Asking(Box::new(Question {
-                link,
-                request: Message::builder_request(BINDING, MessageWriteVec::new()).finish(),
-                next: Some(Instant::now()),
-                wait: FIRST_RETRY,
-            })),
+            Ok(question) => State::Asking(Box::new(question)),
             Err(error) => State::Done(Err(error)),
         };
     }
@@ -241,35 +201,11 @@ impl Probe {
         let State::Asking(question) = &mut self.state else {
             return;
         };
-        let repeats = self.url.transport == Transport::Udp;
-        match question.go_on(repeats, room) {
-            Ok(false) => {}
-            Ok(true) => self.state = State::Done(Ok(started.elapsed())),
+        match question.go_on(room) {
+            Ok(None) => {}
+            // Whatever it says: a server is there.
+            Ok(Some(_)) => self.state = State::Done(Ok(started.elapsed())),
             Err(error) => self.state = State::Done(Err(error.to_string())),
         }
-    }
-}
-
-impl Question {
-    /// Connects, asks, and looks for the answer; whether it has come.
-    fn go_on(&mut self, repeats: bool, room: &mut [u8]) -> Result<bool, LinkError> {
-        self.link.flush()?;
-        let now = Instant::now();
-        if self.link.is_ready() && self.next.is_some_and(|next| next <= now) {
-            self.link.send(&self.request, true)?;
-            self.link.flush()?;
-            self.next = repeats.then(|| now + self.wait);
-            self.wait *= 2;
-        }
-        while let Some(len) = self.link.receive(room)? {
-            // Any STUN message of this transaction will do: also one that refuses shows that a server is there.
-            let answer = Message::from_bytes(&room[..len]);
-            if answer.is_ok() && room[4..20] == self.request[4..20] {
-                return Ok(true);
-            }
-        }
-        // A handshake may have ended in what was just received.
-        self.link.flush()?;
-        Ok(false)
     }
 }

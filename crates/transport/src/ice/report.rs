@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::failure::ServerFailure;
+
 /// Kind of an address a server gave us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -34,7 +36,7 @@ pub struct ServerReport {
     /// The URL, without credentials.
     pub url: String,
     /// The addresses it gave, never none, or what went wrong.
-    pub outcome: Result<Vec<Gathered>, String>,
+    pub outcome: Result<Vec<Gathered>, ServerFailure>,
 }
 
 /// What gathering got from each STUN and TURN URL, in the order of the configuration.
@@ -69,7 +71,7 @@ impl fmt::Display for GatherReport {
                         write!(f, "{separator}{}", gathered.address)?;
                     }
                 }
-                Err(error) => f.write_str(error)?,
+                Err(error) => write!(f, "{error}")?,
             }
         }
         Ok(())

@@ -10,7 +10,8 @@ const MAX_HOST: usize = 253;
 
 /// What the server is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Service {
+#[non_exhaustive]
+pub enum Service {
     /// Our address outside.
     Stun,
     /// A relayed address.
@@ -19,9 +20,13 @@ pub(crate) enum Service {
 
 /// What carries the messages to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Transport {
+#[non_exhaustive]
+pub enum Transport {
+    /// Datagrams.
     Udp,
+    /// A TCP connection.
     Tcp,
+    /// TLS over TCP.
     Tls,
 }
 

@@ -32,6 +32,11 @@ impl Framer {
         Ok(())
     }
 
+    /// Whether there is a part of a message.
+    pub(crate) fn holds_part(&self) -> bool {
+        self.bytes.len() > self.start
+    }
+
     /// Copies the next complete message to the front of `message`, without padding, and says how long it is; `None`
     /// when there is none yet.
     pub(crate) fn next(&mut self, message: &mut [u8]) -> Result<Option<usize>, NotTurn> {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Instant;
 
-use framewire_transport::{AnswerError, OfferError, PeerConfig};
+use framewire_transport::{AnswerError, Gathered, OfferError, PeerConfig, ServerFailure};
 
 use crate::server::{Server, known, user};
 use crate::sessions::{SECOND, connect, endpoint, relayed};
@@ -20,7 +20,8 @@ fn failures(config: PeerConfig) -> Vec<String> {
         panic!("{error}");
     };
     let outcomes = report.servers.into_iter().map(|s| s.outcome);
-    outcomes.map(|o| o.expect_err("failed")).collect()
+    let said = |o: Result<Vec<Gathered>, ServerFailure>| o.expect_err("failed").to_string();
+    outcomes.map(said).collect()
 }
 
 #[test]
@@ -189,7 +190,9 @@ fn without_relay_only_a_failing_server_is_reported_and_the_session_is_direct() {
     let session = connect(config, PeerConfig::default());
     session.round_trip("direct");
     let report = &session.ours.gathering().servers;
-    assert_eq!(report[0].outcome, Err("connection refused".to_owned()));
+    let reason = "connection refused".to_owned();
+    let refused = ServerFailure::Refused { reason };
+    assert_eq!(report[0].outcome, Err(refused));
     session.end();
 }
 

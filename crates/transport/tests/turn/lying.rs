@@ -84,7 +84,7 @@ fn an_address_that_cannot_be_relayed_is_refused_and_the_report_says_so() {
         let servers = lying(claimed.parse().expect("address"));
         let (_ours, theirs, answer) = session(&endpoint(), &worker, servers);
         let outcome = theirs.gathering().servers[0].outcome.clone();
-        let error = outcome.expect_err("refused");
+        let error = outcome.expect_err("refused").to_string();
         assert!(error.contains(claimed), "{error}");
         assert!(!kinds(&answer).contains(&"relay"), "{answer}");
     }

@@ -1,5 +1,6 @@
 //! TURN against a real server on loopback. Needs `turnserver` (Debian package coturn).
 
+mod checking;
 #[path = "../support/events.rs"]
 mod events;
 mod failures;

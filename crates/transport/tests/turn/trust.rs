@@ -42,6 +42,7 @@ fn a_certificate_nobody_vouches_for_is_refused_and_the_report_says_why() {
         panic!("{error}");
     };
     let cause = report.servers[0].outcome.clone().expect_err("refused");
+    let cause = cause.to_string();
     assert!(cause.starts_with("TLS: "), "{cause}");
     assert!(cause.contains("certificate"), "{cause}");
 }

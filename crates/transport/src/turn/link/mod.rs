@@ -156,6 +156,11 @@ impl Link {
         }
     }
 
+    /// Whether a part of a message came and no more.
+    pub(crate) fn holds_part(&self) -> bool {
+        matches!(&self.inner, Inner::Stream(stream) if stream.holds_part())
+    }
+
     /// Queues or sends one message; false when it was dropped for want of room. Streams need a `flush` afterwards.
     pub(crate) fn send(&mut self, message: &[u8], vital: bool) -> Result<bool, LinkError> {
         match &mut self.inner {

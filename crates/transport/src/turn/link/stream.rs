@@ -60,6 +60,10 @@ impl Stream {
         self.waiting.len() - self.sent
     }
 
+    pub(super) fn holds_part(&self) -> bool {
+        self.framer.holds_part()
+    }
+
     pub(super) fn queue(&mut self, message: &[u8], vital: bool) -> bool {
         let limit = if vital {
             MAX_WAITING_VITAL
@@ -122,6 +126,8 @@ impl Stream {
                 Some(tls) => read_tls(tls, &mut self.socket, &mut self.chunk),
             };
             match read {
+                // It said something that is no message, and left.
+                Ok(0) if self.holds_part() => return Err(LinkError::NotTurn),
                 Ok(0) => return Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
                 Ok(count) => self.framer.push(&self.chunk[..count])?,
                 Err(e) if is_transient(&e) => break,

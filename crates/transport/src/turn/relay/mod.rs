@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -19,6 +20,7 @@ use turn_client_proto::udp::TurnClientUdp;
 
 use super::framing::MESSAGE_ROOM;
 use super::{Link, LinkError};
+use crate::ice::ServerFailure;
 use crate::ice::url::Transport;
 use crate::sdp::is_reachable;
 pub(crate) use traffic::Sent;
@@ -53,7 +55,7 @@ pub(crate) struct Order {
     pub(crate) answer: Answer,
 }
 
-pub(crate) type Answer = Box<dyn FnOnce(Result<Allocated, String>) + Send>;
+pub(crate) type Answer = Box<dyn FnOnce(Result<Allocated, ServerFailure>) + Send>;
 
 /// Addresses that are ours on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub(crate) struct Allocated {
     pub(crate) addresses: Vec<SocketAddr>,
     /// Where we reach the server from.
     pub(crate) base: SocketAddr,
+    /// Where the server sees us.
+    pub(crate) reflexive: Option<SocketAddr>,
 }
 
 pub(crate) struct Relay {
@@ -91,7 +95,11 @@ pub(crate) struct Relay {
     /// The way to the server was open at the last turn.
     ready: bool,
     due: Instant,
-    dead: Option<String>,
+    dead: Option<ServerFailure>,
+    /// Something came that is no TURN.
+    foreign: bool,
+    /// Where the server sees us.
+    reflexive: Option<SocketAddr>,
     room: Box<[u8]>,
 }
 
@@ -111,7 +119,7 @@ impl Relay {
         let link = match Link::open(order.server, order.transport, &order.host) {
             Ok(link) => link,
             Err(error) => {
-                (order.answer)(Err(error.to_string()));
+                (order.answer)(Err((&error).into()));
                 return None;
             }
         };
@@ -144,17 +152,24 @@ impl Relay {
             ready: false,
             due: now,
             dead: None,
+            foreign: false,
+            reflexive: None,
             room: vec![0; MESSAGE_ROOM].into(),
         })
     }
 
     /// Why it can no longer be used.
-    pub(crate) fn dead(&self) -> Option<&str> {
-        self.dead.as_deref()
+    pub(crate) fn dead(&self) -> Option<&ServerFailure> {
+        self.dead.as_ref()
     }
 
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Connected, and past the TLS handshake.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready
     }
 
     /// What to wait for beside the deadline.
@@ -185,18 +200,16 @@ impl Relay {
         if now >= self.deadline
             && let Some(answer) = self.answer.take()
         {
-            answer(Err(match &self.refusal {
-                Some((code, _)) if *code != UNAUTHORIZED => self.refusal_text(),
-                _ => "no answer in the time allowed".to_owned(),
-            }));
+            let after = self.deadline.saturating_duration_since(self.epoch);
+            answer(Err(self.overdue(after)));
             self.abandon(now);
         }
         if let Some(until) = self.abandoned {
             if !self.addresses.is_empty() {
                 self.release(now);
-                self.die("given back: it came too late".to_owned());
+                self.die(ServerFailure::local("given back: it came too late"));
             } else if now >= until {
-                self.die("nothing came of it".to_owned());
+                self.die(ServerFailure::local("nothing came of it"));
             }
         }
     }
@@ -246,7 +259,7 @@ impl Relay {
                     while let Some(event) = self.client.poll_event() {
                         self.event(now, event);
                     }
-                    self.die(self.refusal_text());
+                    self.die(self.failure());
                     break;
                 }
                 // Of TCP allocations, which are not asked for.
@@ -264,7 +277,7 @@ impl Relay {
                     let text =
                         format!("the server gave {address}, which cannot be a relayed address");
                     if let Some(answer) = self.answer.take() {
-                        answer(Err(text));
+                        answer(Err(ServerFailure::local(text)));
                     }
                     // Given back in this turn.
                     return self.abandon(now);
@@ -282,6 +295,7 @@ impl Relay {
                     answer(Ok(Allocated {
                         addresses: self.addresses.clone(),
                         base: self.link.local(),
+                        reflexive: self.reflexive,
                     }));
                 }
             }
@@ -311,11 +325,11 @@ impl Relay {
                 return;
             }
         }
-        self.die(error.to_string());
+        self.die(error.into());
     }
 
     /// The end, with the reason for the report.
-    pub(crate) fn die(&mut self, reason: String) {
+    pub(crate) fn die(&mut self, reason: ServerFailure) {
         if self.dead.is_some() {
             return;
         }
@@ -326,14 +340,28 @@ impl Relay {
     }
 
     /// Why the client ended.
-    fn refusal_text(&self) -> String {
+    fn failure(&self) -> ServerFailure {
         match &self.refusal {
-            _ if self.answer.is_none() => "the allocation has expired".to_owned(),
-            Some((UNAUTHORIZED, _)) => {
-                "the server refuses the user name and password (401)".to_owned()
-            }
-            Some((code, words)) => format!("the server refuses: {words} ({code})"),
-            None => "the server does not answer".to_owned(),
+            _ if self.answer.is_none() => ServerFailure::local("the allocation has expired"),
+            Some((code, words)) => ServerFailure::of_code(*code, words),
+            None => ServerFailure::local("the server does not answer"),
+        }
+    }
+
+    /// What it means that there is no allocation after all this time.
+    pub(crate) fn overdue(&self, after: Duration) -> ServerFailure {
+        match &self.refusal {
+            Some((code, words)) if *code != UNAUTHORIZED => ServerFailure::of_code(*code, words),
+            None if self.foreign || self.link.holds_part() => ServerFailure::NotStun,
+            _ => ServerFailure::Silent { after },
+        }
+    }
+
+    /// The TURN crate sees bytes from strangers. Should it panic, this allocation is over and nothing else.
+    pub(crate) fn guarded(&mut self, work: impl FnOnce(&mut Relay)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            let reason = "the TURN client panicked; please report this";
+            self.die(ServerFailure::local(reason));
         }
     }
 

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use stun_proto::types::TransportType;
-use stun_proto::types::attribute::ErrorCode;
+use stun_proto::types::attribute::{ErrorCode, XorMappedAddress};
 use stun_proto::types::message::{Message, MessageClass};
 use turn_client_proto::api::{Transmit, TurnClientApi, TurnRecvRet};
 use turn_client_proto::types::message::ALLOCATE;
 use turn_client_proto::types::prelude::DelayedTransmitBuild;
 
 use super::{Relay, UNAUTHORIZED};
+use crate::ice::ServerFailure;
 
 /// Addresses of the peer the server is asked to let through; more are not of a real session.
 const MAX_PERMISSIONS: usize = 64;
@@ -168,7 +169,7 @@ impl Relay {
         each: &mut dyn FnMut(SocketAddr, SocketAddr, &[u8]),
     ) {
         self.refused = 0;
-        self.note_refusal(message);
+        self.note_answer(message);
         let transmit = Transmit::new(
             message,
             self.client.transport(),
@@ -186,20 +187,29 @@ impl Relay {
         }
     }
 
-    /// The client says only that something failed; the reason is in the server's answer.
-    fn note_refusal(&mut self, message: &[u8]) {
+    /// The client says only that something failed; the reason is in the server's answer. And it keeps to itself where the
+    /// server sees us.
+    fn note_answer(&mut self, message: &[u8]) {
         if message.first().is_none_or(|kind| kind >> 6 != 0) {
+            self.foreign = true;
             return;
         }
         let Ok(message) = Message::from_bytes(message) else {
+            self.foreign = true;
             return;
         };
+        if message.class() == MessageClass::Success
+            && let Ok(mapped) = message.attribute::<XorMappedAddress>()
+        {
+            self.reflexive = Some(mapped.addr(message.transaction_id()));
+        }
         if message.class() != MessageClass::Error {
             return;
         }
         if let Ok(error) = message.attribute::<ErrorCode>() {
             if error.code() == ALLOCATION_MISMATCH && !message.has_method(ALLOCATE) {
-                self.die("the server does not know the allocation any more (437)".into());
+                let reason = "the server does not know the allocation any more (437)";
+                self.die(ServerFailure::local(reason));
             }
             let words = error.reason().chars().filter(|c| !c.is_control());
             self.refusal = Some((error.code(), words.take(MAX_REASON).collect()));
@@ -207,7 +217,7 @@ impl Relay {
             if error.code() == UNAUTHORIZED && self.answer.is_some() {
                 let first = self.challenged.get_or_insert(message.transaction_id());
                 if *first != message.transaction_id() {
-                    self.die(self.refusal_text());
+                    self.die(self.failure());
                 }
             }
         }
