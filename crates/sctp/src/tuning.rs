@@ -37,6 +37,8 @@ pub struct Tuning {
     pub congestion: Congestion,
     /// The most bytes a second to send. Default: no limit.
     pub max_rate: Option<u64>,
+    /// Bytes of the largest packets sent before the path has carried a full one. Default: none, full ones are sent at once.
+    pub first_packet: Option<u32>,
     /// How long an acknowledgement may wait for a second packet. Default 20 ms.
     pub sack_delay: Duration,
     /// Replaces the system's random source, so that a run can be repeated.
@@ -50,6 +52,7 @@ impl Default for Tuning {
             receive_window: 8 << 20,
             congestion: Congestion::Rate,
             max_rate: None,
+            first_packet: None,
             sack_delay: Duration::from_millis(20),
             seed: None,
         }

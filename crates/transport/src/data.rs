@@ -11,6 +11,10 @@ use sctp_proto::tuning::{Snapshot, Tuning};
 const MAX_DATAGRAM: usize = 1200;
 /// What the engine adds to the packets it is told to make: it counts 23 bytes more than leave.
 const UNSENT_OVERHEAD: usize = 23;
+/// What DTLS adds to a packet of SCTP.
+const RECORD: usize = 37;
+/// Largest UDP payload of a data packet before the path has carried a full one; every path carries more.
+const FIRST_DATAGRAM: usize = 1000;
 const MIN_MTU: usize = 576;
 const MAX_MTU: usize = 1500;
 /// Messages given to the engine ahead of its packets: twice the largest one, and more than a wake-up takes to send.
@@ -27,7 +31,8 @@ pub struct DataConfig {
     pub max_rate: Option<u64>,
     /// How the sender finds its rate.
     pub congestion: Congestion,
-    /// Largest UDP payload of our data packets, 1,200 bytes; 553 to 1,477.
+    /// Largest UDP payload of our data packets, 1,200 bytes; 553 to 1,477. Until the path has carried one of this size they
+    /// have at most 1,000 bytes; where it carries none, that remains.
     pub max_datagram: usize,
 }
 
@@ -73,6 +78,7 @@ impl DataConfig {
         tuning.receive_window = u32::try_from(self.receive_window).unwrap_or(u32::MAX);
         tuning.max_rate = self.max_rate;
         tuning.congestion = self.congestion;
+        tuning.first_packet = Some((FIRST_DATAGRAM - RECORD) as u32);
         tuning
     }
 
@@ -123,6 +129,12 @@ pub struct DataStats {
     pub abandoned: u64,
     /// Packets and pieces dropped: malformed, or beyond a limit.
     pub dropped: u64,
+    /// Largest UDP payload of our data packets now: [`DataConfig::max_datagram`] or a few bytes less once the path has carried one
+    /// of that size, less before and where it does not; 0 before there was any packet.
+    pub max_datagram: u64,
+    /// Packets of full size that were sent to learn whether the path carries them, and not answered in time. With three of
+    /// them and a small `max_datagram`, larger datagrams do not arrive.
+    pub size_probes_lost: u64,
 }
 
 impl DataStats {
@@ -146,6 +158,11 @@ impl DataStats {
             probes: figures.probes,
             abandoned: figures.abandoned,
             dropped: figures.dropped,
+            max_datagram: match figures.packet_size {
+                0 => 0,
+                packet => packet + RECORD as u64,
+            },
+            size_probes_lost: figures.size_probes_lost,
         }
     }
 }

@@ -33,6 +33,8 @@ impl Association {
             packets_received: self.figures.packets_received,
             bytes_received: self.figures.bytes_received,
             dropped: self.figures.dropped,
+            packet_size: self.packet_size() as u64,
+            size_probes_lost: self.path_size.lost,
             ..Snapshot::default()
         };
         if let Some(transfer) = &self.transfer {

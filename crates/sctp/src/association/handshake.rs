@@ -270,6 +270,7 @@ impl Association {
         if let (State::CookieEchoed, Some(peer)) = (self.state, self.peer) {
             self.handshake.answered(now);
             self.establish(peer, Some(now));
+            self.consider_probe(now);
         }
     }
 
@@ -325,6 +326,7 @@ impl Association {
         self.peer = Some(peer);
         self.state = State::Established;
         self.streams.connected();
+        self.search_size();
         self.deadline_stale = true;
         self.figures.stale = true;
     }

@@ -82,6 +82,7 @@ impl Association {
             if self.timers.heartbeat.is_none() && self.state == State::Established {
                 self.timers.heartbeat = Some(now + super::timers::IDLE);
             }
+            self.consider_probe(now);
         }
     }
 
@@ -138,8 +139,7 @@ impl Association {
                     self.figures.dropped += 1;
                 }
             }
-            // Only a keep-alive: being heard is all that matters.
-            Chunk::HeartbeatAck(_) => {}
+            Chunk::HeartbeatAck(value) => self.on_heartbeat_ack(&value),
             Chunk::Abort { causes, .. } => self.on_abort(&causes),
             Chunk::Shutdown { cumulative } => self.on_shutdown(now, cumulative),
             Chunk::ShutdownAck => self.on_shutdown_ack(),
@@ -166,6 +166,7 @@ impl Association {
                     self.refuse_size();
                 }
             }
+            Chunk::Unknown(unknown) if unknown.chunk.first() == Some(&kind::PAD) => {}
             Chunk::Unknown(unknown) => {
                 self.figures.dropped += 1;
                 // Some peers give up on a complaint that comes before the association is established.

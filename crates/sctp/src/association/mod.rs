@@ -22,6 +22,7 @@ mod figures;
 mod handshake;
 mod input;
 mod output;
+mod path_size;
 mod reset;
 mod shutdown;
 mod stream;
@@ -34,6 +35,7 @@ pub use stream::Stream;
 use control::Control;
 use figures::Figures;
 use handshake::Handshake;
+use path_size::PathSize;
 use reset::Resets;
 use streams::Streams;
 use timers::Timers;
@@ -104,6 +106,7 @@ pub struct Association {
     resets: Resets,
     timers: Timers,
     control: Control,
+    path_size: PathSize,
     figures: Figures,
     line: Timeline,
     /// The earliest deadline of everything; valid unless `deadline_stale`.
@@ -133,6 +136,7 @@ impl Association {
             resets: Resets::new(local.initial_tsn),
             timers: Timers::default(),
             control: Control::default(),
+            path_size: PathSize::default(),
             figures: Figures::default(),
             line: Timeline::default(),
             wake_at: None,
@@ -261,6 +265,7 @@ impl Association {
             .filter(|_| self.state != State::Closed);
         let deadline = [
             self.timers.earliest(),
+            self.path_size.due.filter(|_| self.state != State::Closed),
             transfer.and_then(|t| t.sender.deadline()),
             transfer.and_then(|t| t.receiver.sack_deadline()),
         ]
@@ -278,6 +283,7 @@ impl Association {
         if let Some(transfer) = &mut self.transfer {
             transfer.sender.hurry(now);
         }
+        self.search_size();
     }
 
     fn run_timers(&mut self, now: Time) {
@@ -299,6 +305,10 @@ impl Association {
             && transfer.sender.deadline().is_some_and(|at| at <= now)
         {
             transfer.sender.on_timeout(now);
+            self.doubt_size();
+        }
+        if self.path_size.due.is_some_and(|at| at <= now) {
+            self.size_due(now);
         }
         self.advance();
     }

@@ -4,7 +4,7 @@
 use super::{Association, State};
 use crate::time::Time;
 use crate::types::{Packet, Packets, Payload, Transmit};
-use crate::wire::{Builder, Cause, DATA_HEADER, HEADER};
+use crate::wire::{Builder, Cause, HEADER};
 
 /// Packets in one transmit: what one segmented send of the kernel takes.
 const MAX_PACKETS: usize = 32;
@@ -12,11 +12,6 @@ const MAX_PACKETS: usize = 32;
 const MAX_BLOCKS: usize = 265;
 
 impl Association {
-    /// Bytes of a full packet.
-    pub(super) fn packet_size(&self) -> usize {
-        HEADER + DATA_HEADER + self.setup.payload
-    }
-
     pub(super) fn build_packets(&mut self, now: Time) -> Option<Transmit> {
         if !self.control.wanted && !self.transfer_wants(now) {
             if let Some(transfer) = &mut self.transfer {
@@ -62,7 +57,12 @@ impl Association {
             let control = self.control.wanted;
             let mut builder = Builder::new(tag, self.packet_size());
             self.write_control(&mut builder);
-            let data = self.write_transfer(now, &mut builder);
+            let mut data = self.write_transfer(now, &mut builder);
+            if builder.is_empty() && self.packet_size() < self.full_size() {
+                // Data that was cut for larger packets can only be repeated as it is.
+                builder = Builder::new(tag, self.full_size());
+                data = self.write_transfer(now, &mut builder);
+            }
             if builder.is_empty() {
                 break;
             }

@@ -212,6 +212,16 @@ impl Sender {
         sender
     }
 
+    /// User data per chunk from now on; a multiple of 4.
+    pub(crate) fn set_payload(&mut self, payload: usize) {
+        self.payload = payload.clamp(4, usize::from(u16::MAX) - 3) & !3;
+    }
+
+    /// Timeouts in a row without a word from the peer.
+    pub(crate) fn timeouts(&self) -> u32 {
+        self.recovery.backoff
+    }
+
     /// How messages written to the stream from now on are treated.
     pub(crate) fn set_reliability(&mut self, id: u16, reliability: Reliability) {
         if let Some(stream) = self.streams.open(id) {

@@ -80,6 +80,10 @@ figures! {
     peer_window,
     /// Bytes received and not read.
     held,
+    /// Bytes of the largest packets sent now.
+    packet_size,
+    /// Packets sent to learn whether the path carries full ones that were not answered in time.
+    size_probes_lost,
     /// Packets and chunks dropped: malformed, of another association, or beyond a limit.
     dropped,
 }

@@ -148,6 +148,12 @@ impl Builder {
         self.push(kind::HEARTBEAT, 0, &value)
     }
 
+    /// Fills the rest of the packet with a chunk that everyone skips.
+    pub(crate) fn push_padding(&mut self) -> bool {
+        let rest = self.remaining();
+        rest >= TLV && self.push(kind::PAD, 0, &vec![0; rest - TLV])
+    }
+
     /// HEARTBEAT ACK: the value of the HEARTBEAT as it came.
     pub(crate) fn push_heartbeat_ack(&mut self, value: &[u8]) -> bool {
         self.push(kind::HEARTBEAT_ACK, 0, value)

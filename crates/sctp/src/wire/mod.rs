@@ -42,6 +42,8 @@ pub(crate) mod kind {
     pub(crate) const COOKIE_ACK: u8 = 11;
     pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
     pub(crate) const RECONFIG: u8 = 130;
+    /// To be skipped by everyone (RFC 4820).
+    pub(crate) const PAD: u8 = 132;
     pub(crate) const FORWARD_TSN: u8 = 192;
 
     /// Those that are read, DATA apart.

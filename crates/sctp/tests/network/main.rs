@@ -6,6 +6,7 @@ mod fairness;
 mod goodput;
 mod latency;
 mod loopback;
+mod narrow;
 mod net;
 mod outage;
 mod peer;

@@ -88,6 +88,8 @@ pub(crate) struct Path {
     pub jitter: u64,
     /// Share of packets that arrive twice.
     pub twice: f64,
+    /// Packets above so many bytes vanish, from then to then.
+    pub narrow: Option<(usize, u64, u64)>,
     /// From, to: nothing passes in either direction.
     pub outage: Option<(u64, u64)>,
     pub seed: u64,
@@ -106,6 +108,7 @@ impl Path {
             back_loss: Loss::Even(0.0),
             jitter: 0,
             twice: 0.0,
+            narrow: None,
             outage: None,
             seed: 1,
         }
@@ -300,6 +303,12 @@ impl<N: Node> Net<N> {
             seen.longest = seen.longest.max(wait);
             self.free_at = self.now.max(self.free_at) + (size as f64 * 1e9 / self.path.rate) as u64;
             leaves = self.free_at;
+        }
+        let narrow = self.path.narrow;
+        if narrow
+            .is_some_and(|(most, from, to)| packet.len() > most && (from..to).contains(&self.now))
+        {
+            return;
         }
         let loser = if forward {
             &mut self.there

@@ -81,6 +81,16 @@ impl Real {
         })
     }
 
+    /// The same, with packets of so many bytes until the path has carried full ones.
+    pub(crate) fn careful_pair(seed: u64, first: u32) -> [Real; 2] {
+        [true, false].map(|writes| {
+            let mut tuning = Tuning::default();
+            tuning.seed = Some(2 * seed + u64::from(writes));
+            tuning.first_packet = Some(first);
+            Real::new(tuning, writes)
+        })
+    }
+
     /// The same, with messages that may be given up.
     pub(crate) fn partial_pair(seed: u64, partial: (bool, ReliabilityType, u32)) -> [Real; 2] {
         Real::pair(seed, 8 << 20).map(|mut real| {

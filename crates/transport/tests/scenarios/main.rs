@@ -14,6 +14,7 @@ mod isolated;
 mod liveness;
 mod loopback;
 mod moving;
+mod narrow;
 mod net;
 mod opening;
 mod pressure;
