@@ -173,13 +173,15 @@ def test_errors_of_the_http_family_carry_what_they_are_made_of():
     ],
 )
 def test_errors_of_a_session_are_runtime_errors_and_survive_pickling(kind, expected):
-    error = _errors.raise_from_core(kind, "a step", "what happened", {"path": "p", "status": 404, "errors": ["e"]})
+    fields = {"path": "p", "status": 404, "errors": ["e"]}
+    error = _errors.raise_from_core(kind, "a step", "what happened", fields, "a_cause", "what to try")
     assert isinstance(error, expected)
     assert isinstance(error, RuntimeError)
     assert not isinstance(error, TimeoutError)
     assert (str(error), error.kind, error.step) == ("what happened", kind, "a step")
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.kind, again.details) == (type(error), str(error), kind, error.details)
+    assert (again.step, again.cause, again.advice) == ("a step", "a_cause", "what to try")
 
 
 @pytest.mark.parametrize(

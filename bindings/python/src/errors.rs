@@ -1,7 +1,7 @@
 //! Errors of the native side as Python exceptions, made by the classes of `framewire._errors`.
 //! Not here: those classes and which built-in exceptions they derive from.
 
-use framewire::{ConfigError, HttpFailure, SessionError, SourceError, Step, UrlPolicyError};
+use framewire::{ConfigError, Diagnosis, HttpFailure, SessionError, SourceError, UrlPolicyError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -9,8 +9,18 @@ use pyo3::types::PyDict;
 /// The exception of a session that failed.
 pub(crate) fn session_error(py: Python<'_>, error: &SessionError) -> PyErr {
     let fields = PyDict::new(py);
-    let kind = session_kind(error, &fields);
-    raise(py, kind, error.step(), &error.to_string(), fields)
+    let kind = session_kind(error, &fields).and_then(|kind| {
+        if let Some(session) = error.session() {
+            fields.set_item("session", &session.id)?;
+        }
+        Ok(kind)
+    });
+    let found = error.diagnosis();
+    let step = match found {
+        Some(found) => Some(found.step.to_string()),
+        None => error.step().map(|step| step.to_string()),
+    };
+    raise(py, kind, step, &error.to_string(), fields, found)
 }
 
 /// The exception of a session that could not be described.
@@ -38,7 +48,7 @@ pub(crate) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
         ConfigError::Url(error) => url_kind(error, &fields),
         _ => Ok("config_other"),
     };
-    raise(py, kind, None, &error.to_string(), fields)
+    raise(py, kind, None, &error.to_string(), fields, None)
 }
 
 /// The exception of a wait that took too long.
@@ -51,6 +61,7 @@ pub(crate) fn wait_timeout(py: Python<'_>, what: &str, seconds: f64) -> PyErr {
         None,
         &format!("{what} within {seconds} s"),
         fields,
+        None,
     )
 }
 
@@ -67,12 +78,16 @@ fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'
             fields.set_item("reason", reason)?;
             "local"
         }
-        SessionError::Unreachable { url, reason } => {
+        SessionError::Gathering { reason, .. } => {
+            fields.set_item("reason", reason)?;
+            "gathering"
+        }
+        SessionError::Unreachable { url, reason, .. } => {
             fields.set_item("url", url)?;
             fields.set_item("reason", reason)?;
             "unreachable"
         }
-        SessionError::Silent { url, after } => {
+        SessionError::Silent { url, after, .. } => {
             fields.set_item("url", url)?;
             fields.set_item("after", after.as_secs_f64())?;
             "silent"
@@ -81,12 +96,12 @@ fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'
             http_fields(failure, fields)?;
             "http"
         }
-        SessionError::Signalling { url, reason } => {
+        SessionError::Signalling { url, reason, .. } => {
             fields.set_item("url", url)?;
             fields.set_item("reason", reason)?;
             "signalling"
         }
-        SessionError::BadAnswer { url, reason } => {
+        SessionError::BadAnswer { url, reason, .. } => {
             fields.set_item("url", url)?;
             fields.set_item("reason", reason)?;
             "bad_answer"
@@ -105,6 +120,7 @@ fn session_kind(error: &SessionError, fields: &Bound<'_, PyDict>) -> PyResult<&'
         SessionError::Worker {
             errors,
             termination_reason,
+            ..
         } => {
             fields.set_item("errors", errors)?;
             fields.set_item("termination_reason", termination_reason)?;
@@ -208,14 +224,17 @@ fn http_fields(failure: &HttpFailure, fields: &Bound<'_, PyDict>) -> PyResult<()
 fn raise(
     py: Python<'_>,
     kind: PyResult<&'static str>,
-    step: Option<Step>,
+    step: Option<String>,
     message: &str,
     fields: Bound<'_, PyDict>,
+    found: Option<&Diagnosis>,
 ) -> PyErr {
     let made = kind.and_then(|kind| {
+        let cause = found.map(|found| found.cause.as_str());
+        let advice = found.map(|found| found.advice.as_str());
         py.import("framewire._errors")?.call_method1(
             "raise_from_core",
-            (kind, step.map(|step| step.to_string()), message, fields),
+            (kind, step, message, fields, cause, advice),
         )
     });
     match made {

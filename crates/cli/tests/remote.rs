@@ -297,3 +297,29 @@ fn a_public_address_needs_keys_or_courage() {
         last_line(&output)
     );
 }
+
+#[test]
+fn a_proxy_that_refuses_is_named_without_its_password() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in proxy.incoming().flatten() {
+            let mut line = String::new();
+            let _ = BufReader::new(&stream).read_line(&mut line);
+            let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+            let _ = (&stream).write_all(refusal.as_bytes());
+        }
+    });
+    let output = detect_at("https://192.0.2.1:9001")
+        .env("HTTPS_PROXY", format!("http://user:hunter2@{address}"))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .expect("the binary starts");
+    let line = last_line(&output);
+    assert_eq!(output.status.code(), Some(3), "{line}");
+    for part in [&format!("the proxy http://{address}"), "NO_PROXY"] {
+        assert!(line.contains(part), "{line}");
+    }
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"));
+}

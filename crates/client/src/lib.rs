@@ -68,7 +68,8 @@ pub use client::{ApiKeyTransport, Client};
 pub use config::{FRESH_RESULTS, StreamConfig};
 pub use diagnosis::{Cause, CheckStep, Diagnosis};
 pub use error::{
-    ConfigError, ErrorKind, HttpFailure, SessionError, SourceError, Step, UrlPolicyError, WaitError,
+    About, ConfigError, ErrorKind, HttpFailure, SessionError, SourceError, Step, UrlPolicyError,
+    WaitError, WorkerSession,
 };
 pub use framewire_media::{Frame, FramePool};
 pub use framewire_protocol::ledger::WorkerTimes;

@@ -44,7 +44,8 @@ pub struct ClientOptions {
     pub signalling_timeout: Duration,
     /// Longest time for gathering candidates. Default 2 s.
     pub gather_timeout: Duration,
-    /// Longest time from the answer to open channels. Default 30 s.
+    /// Longest time from the answer to open channels while nothing comes in; twice that while something does, as on a path
+    /// that loses much. Default 15 s.
     pub connect_timeout: Duration,
     /// Silence after which the worker counts as lost. Default `None`: 15 s with a worker of ours, 30 s with an original, which
     /// may need them.
@@ -115,7 +116,7 @@ impl Default for ClientOptions {
             reach_timeout: Duration::from_secs(10),
             signalling_timeout: Duration::from_secs(90),
             gather_timeout: Duration::from_secs(2),
-            connect_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(15),
             lost_after: None,
             lookup_timeout: Duration::from_secs(10),
             cache_dir: default_cache_dir(),

@@ -142,7 +142,7 @@ fn refusals_are_typed_with_and_without_json() {
             500,
             r#"{"message": "Internal error."}"#,
             ErrorKind::Connect,
-            "Internal error.",
+            "Internal error",
         ),
         (502, "", ErrorKind::Connect, "502"),
         (503, "[1, 2", ErrorKind::Connect, "[1, 2"),

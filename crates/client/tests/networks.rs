@@ -5,7 +5,7 @@ mod support;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use framewire::{ErrorKind, SessionError, Step, StreamConfig, VideoFileSource};
+use framewire::{Cause, ErrorKind, SessionError, Step, StreamConfig, VideoFileSource};
 use serde_json::{Value, json};
 use support::{FakeWorker, clip, config, options};
 
@@ -55,17 +55,12 @@ fn relay_only_with_a_dead_server_names_it_and_hides_its_password() {
     let servers = with_servers(turn(&format!("turn:127.0.0.1:{port}")));
     let session = worker.session_with(file(), servers, limits);
     let error = session.run().unwrap_err();
-    assert!(
-        matches!(
-            error,
-            SessionError::Local {
-                step: Step::Gathering,
-                ..
-            }
-        ),
-        "{error:?}"
+    assert!(matches!(error, SessionError::Gathering { .. }), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.step()),
+        (ErrorKind::Connect, Some(Step::Gathering))
     );
-    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert_eq!(error.diagnosis().unwrap().cause, Cause::NoRelay);
     let text = error.to_string();
     assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
     assert!(!format!("{error:?}").contains("hunter2"));

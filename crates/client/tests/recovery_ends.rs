@@ -45,10 +45,9 @@ fn whole() -> Reply {
     })
 }
 
-fn closed_by_peer() -> SessionError {
-    SessionError::PeerClosed {
-        step: Step::Streaming,
-    }
+fn closed_by_peer(error: &SessionError) -> bool {
+    let step = Step::Streaming;
+    matches!(error, SessionError::PeerClosed { step: at, .. } if *at == step)
 }
 
 #[test]
@@ -69,10 +68,10 @@ fn when_the_attempts_are_used_up_the_first_cause_is_the_error() {
     else {
         panic!("{error:?}")
     };
-    assert_eq!((**cause).clone(), closed_by_peer());
+    assert!(closed_by_peer(cause));
     assert_eq!(*attempts, 3);
     assert!(matches!(last.as_deref(), Some(SessionError::Http(refusal)) if refusal.status == 503));
-    assert_eq!(error.first_cause(), &closed_by_peer());
+    assert!(closed_by_peer(error.first_cause()));
     assert_eq!(error.kind(), ErrorKind::Stream);
     let text = error.to_string();
     assert!(
@@ -95,7 +94,7 @@ fn an_outage_that_takes_too_long_ends_the_session_in_the_midst_of_an_attempt() {
     let begun = Instant::now();
     let error = session.run().unwrap_err();
     assert!(begun.elapsed() >= total && begun.elapsed() < GUARD);
-    assert_eq!(error.first_cause(), &closed_by_peer());
+    assert!(closed_by_peer(error.first_cause()));
     assert!(
         error.to_string().contains("1 attempt to reconnect"),
         "{error}"
@@ -180,7 +179,7 @@ fn without_recovery_a_broken_link_is_the_error_at_once() {
         assert_eq!(recovery.attempts, 0);
     }
     let session = session_with(&worker, Recovery::default());
-    assert_eq!(session.run(), Err(closed_by_peer()));
+    assert!(closed_by_peer(&session.run().unwrap_err()));
     assert_eq!(worker.requests.try_iter().count(), 1);
 }
 
@@ -293,10 +292,13 @@ fn a_worker_that_died_and_came_back_goes_on() {
         .collect();
     assert_eq!(ids, (1..=10).collect::<Vec<_>>());
     let gap = gaps.recv().unwrap();
-    let gone = SessionError::WorkerGone {
-        step: Step::Streaming,
-    };
-    assert_eq!(gap.cause, gone);
+    assert!(matches!(
+        gap.cause,
+        SessionError::WorkerGone {
+            step: Step::Streaming,
+            ..
+        }
+    ));
     assert_eq!(gap.attempts, 3);
     assert!(gap.outage < GUARD);
     drop(over);

@@ -144,6 +144,7 @@ fn impossible_ranges_end_the_session() {
             Err(SessionError::Transport {
                 step: Step::Uploading,
                 reason,
+                ..
             }) => {
                 assert!(reason.contains("agreement"), "{reason}");
             }

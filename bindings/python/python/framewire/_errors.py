@@ -23,6 +23,7 @@ __all__ = ["raise_from_core"]
 
 _SESSION: Dict[str, Type[SessionError]] = {
     "closed": SessionClosedError,
+    "gathering": ConnectError,
     "unreachable": ConnectError,
     "silent": ConnectError,
     "signalling": ConnectError,
@@ -49,7 +50,14 @@ _URL_POLICY: Dict[str, Type[HTTPClientError]] = {
 }
 
 
-def raise_from_core(kind: str, step: Optional[str], message: str, fields: Dict[str, Any]) -> BaseException:
+def raise_from_core(
+    kind: str,
+    step: Optional[str],
+    message: str,
+    fields: Dict[str, Any],
+    cause: Optional[str] = None,
+    advice: Optional[str] = None,
+) -> BaseException:
     """The exception for one error of the native part; returned, not raised.
 
     An unknown `kind` gives a `SessionError`: a newer native part never makes this fail.
@@ -66,6 +74,7 @@ def raise_from_core(kind: str, step: Optional[str], message: str, fields: Dict[s
     if chosen is None:
         chosen = SourceError if kind.startswith("source_") else SessionError
     error = chosen(message, kind=kind, step=step, details=fields)
+    error.cause, error.advice = cause, advice
     if isinstance(error, FileNotFoundError):
         error.filename = fields.get("path")
     return error

@@ -29,12 +29,17 @@ class SessionError(RuntimeError):
 
     Attributes:
         kind: machine-readable name of the failure, such as "unreachable" or "worker_gone".
-        step: what was under way, such as "connecting to the worker"; None when no step was.
+        step: the step that failed, by the name `framewire doctor` has for it ("http", "ice" …) when there is a `cause`,
+            else what was under way ("receiving results"); None when no step was.
+        cause: why, by the names of docs/troubleshooting.md ("port_closed", "udp_blocked" …); None when nobody knows.
+        advice: what to try; also part of the message. None without a cause.
         details: what else is known (url, status, path, seconds …), never with credentials.
     """
 
     kind: str = "session"
     step: Optional[str] = None
+    cause: Optional[str] = None
+    advice: Optional[str] = None
     details: Mapping[str, Any]
 
     def __init__(
@@ -52,7 +57,8 @@ class SessionError(RuntimeError):
         self.details = dict(details or {})
 
     def __reduce__(self) -> Any:
-        state = {"kind": self.kind, "step": self.step, "details": self.details}
+        names = ("kind", "step", "cause", "advice", "details")
+        state = {name: getattr(self, name) for name in names}
         return (type(self), (str(self),), state)
 
 

@@ -194,4 +194,20 @@ mod tests {
         let json = serde_json::to_string(&(CheckStep::TurnTls, Cause::MtuBlackHole)).unwrap();
         assert_eq!(json, r#"["turn_tls","mtu_black_hole"]"#);
     }
+
+    #[test]
+    fn every_step_and_cause_is_in_the_troubleshooting_table() {
+        let page = include_str!("../../../../docs/troubleshooting.md");
+        let (steps, causes) = page.split_once("## Causes").unwrap();
+        let first_cells = |part: &str| -> Vec<String> {
+            let cells = part.lines().filter_map(|line| line.strip_prefix("| `"));
+            let cells = cells.filter_map(|line| line.split_once(" |"));
+            let names = cells.flat_map(|(cell, _)| cell.split(", "));
+            names.map(|name| name.replace('`', "")).collect()
+        };
+        let all: Vec<_> = CheckStep::ALL.iter().map(|step| step.as_str()).collect();
+        assert_eq!(first_cells(steps), all);
+        let all: Vec<_> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+        assert_eq!(first_cells(causes), all);
+    }
 }

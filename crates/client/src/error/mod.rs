@@ -1,10 +1,14 @@
 //! Errors of the client: one type per operation, each naming the step that failed.
 //! Here: steps, kinds, and how the worker's HTTP side refuses.
 
+mod about;
 mod config;
 mod session;
 mod source;
 
+use crate::diagnosis::Diagnosis;
+
+pub use about::{About, WorkerSession};
 pub use config::{ConfigError, UrlPolicyError};
 pub use session::{SessionError, WaitError};
 pub use source::SourceError;
@@ -80,6 +84,8 @@ pub struct HttpFailure {
     pub error_type: Option<String>,
     /// The beginning of the answer's body.
     pub body: String,
+    /// What it means and what to try.
+    pub diagnosis: Diagnosis,
 }
 
 impl HttpFailure {
@@ -100,20 +106,6 @@ impl HttpFailure {
 
 impl std::fmt::Display for HttpFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} answered HTTP {}", self.url, self.status)?;
-        if let Some(kind) = &self.error_type {
-            write!(f, " ({kind})")?;
-        }
-        match (&self.message, self.body.trim()) {
-            (Some(message), _) => write!(f, ": {message}")?,
-            (None, "") => {}
-            (None, body) => write!(f, ": {body}")?,
-        }
-        if self.status == 404 {
-            f.write_str(
-                "; is this a worker with WebRTC support, and is the workflow or model there?",
-            )?;
-        }
-        Ok(())
+        self.diagnosis.fmt(f)
     }
 }

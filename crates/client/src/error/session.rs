@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{ErrorKind, HttpFailure, SourceError, Step};
+use crate::diagnosis::{self, Diagnosis};
+use crate::error::{About, ErrorKind, HttpFailure, SourceError, Step, WorkerSession};
 
 /// Why a session failed. Cheap to clone: every waiting consumer gets the same one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -33,43 +34,59 @@ pub enum SessionError {
         /// What the system said.
         reason: String,
     },
-    /// Nothing listens at the worker's address, or its name does not resolve.
-    #[error("no worker at {url}: {reason}; is it running there, and is the address right?")]
+    /// No addresses could be collected that the worker could be reached from.
+    #[error("{diagnosis}")]
+    Gathering {
+        /// What went wrong.
+        reason: String,
+        /// What it means and what to try.
+        diagnosis: Box<Diagnosis>,
+    },
+    /// No HTTP answer came from the worker's address: nothing listens, the name does not resolve, TLS or a proxy failed ….
+    #[error("no worker at {url}: {diagnosis}")]
     Unreachable {
         /// The address.
         url: String,
-        /// What went wrong.
+        /// What the system said.
         reason: String,
+        /// What it means and what to try.
+        diagnosis: Box<Diagnosis>,
     },
     /// Something accepts connections there but answers no HTTP request.
-    #[error("{url} accepted the connection but gave no HTTP answer within {} s; is this the worker's address?", .after.as_secs_f64())]
+    #[error("{diagnosis}")]
     Silent {
         /// The address.
         url: String,
         /// How long it was waited.
         after: Duration,
+        /// What it means and what to try.
+        diagnosis: Box<Diagnosis>,
     },
     /// The worker refused the session.
     #[error("the worker refused the session: {0}")]
     Http(Box<HttpFailure>),
     /// The exchange of offer and answer broke.
-    #[error("exchanging offer and answer with {url} failed: {reason}")]
+    #[error("exchanging offer and answer failed: {diagnosis}")]
     Signalling {
         /// The address.
         url: String,
-        /// What went wrong.
+        /// What the system said.
         reason: String,
+        /// What it means and what to try.
+        diagnosis: Box<Diagnosis>,
     },
     /// The worker's answer cannot be used.
-    #[error("the answer of {url} is not usable: {reason}")]
+    #[error("{diagnosis}")]
     BadAnswer {
         /// The address.
         url: String,
         /// What is wrong with it.
         reason: String,
+        /// What it means and what to try.
+        diagnosis: Box<Diagnosis>,
     },
     /// A step did not finish in time.
-    #[error("{step} did not finish within {} s; {hint}", .after.as_secs_f64())]
+    #[error("{}", timeout(*.step, *.after, .hint, .about))]
     Timeout {
         /// The step.
         step: Step,
@@ -77,42 +94,54 @@ pub enum SessionError {
         after: Duration,
         /// What to look at.
         hint: &'static str,
+        /// What else is known.
+        about: About,
     },
     /// The peer connection could not be established.
-    #[error(
-        "connecting to the worker failed while {stage}; check that UDP passes between both machines"
-    )]
+    #[error("connecting to the worker failed: {problem}{about}")]
     Connect {
-        /// What did not come about.
-        stage: String,
+        /// What was found.
+        problem: String,
+        /// What it means and what to try.
+        about: About,
     },
     /// The worker's process is gone.
-    #[error("the worker is gone (while {step}): its host refuses further contact")]
+    #[error("the worker is gone (while {step}): its host refuses further contact{about}")]
     WorkerGone {
         /// What was under way.
         step: Step,
+        /// What else is known.
+        about: About,
     },
     /// The worker was silent for too long.
-    #[error("lost the worker (while {step}): nothing heard for {} s", .silence.as_secs_f64())]
+    #[error("lost the worker (while {step}): nothing heard for {} s{about}", .silence.as_secs_f64())]
     Lost {
         /// What was under way.
         step: Step,
         /// How long it was silent.
         silence: Duration,
+        /// What else is known.
+        about: About,
     },
     /// The worker closed the connection without saying that the stream is complete.
-    #[error("the worker closed the connection before the stream was complete (while {step})")]
+    #[error(
+        "the worker closed the connection before the stream was complete (while {step}){about}"
+    )]
     PeerClosed {
         /// What was under way.
         step: Step,
+        /// What else is known.
+        about: About,
     },
     /// The worker ended the stream and reported errors.
-    #[error("the worker ended the stream with an error: {}", .errors.join("; "))]
+    #[error("the worker ended the stream with an error: {}{about}", .errors.join("; "))]
     Worker {
         /// The errors it reported.
         errors: Vec<String>,
         /// Its reason code, when it gave one.
         termination_reason: Option<String>,
+        /// What else is known.
+        about: About,
     },
     /// The worker got other bytes than were read here, and processed none of them.
     #[error(
@@ -124,12 +153,14 @@ pub enum SessionError {
         path: PathBuf,
     },
     /// The transport failed.
-    #[error("the connection failed (while {step}): {reason}")]
+    #[error("the connection failed (while {step}): {reason}{about}")]
     Transport {
         /// What was under way.
         step: Step,
         /// What went wrong.
         reason: String,
+        /// What else is known.
+        about: About,
     },
     /// The link broke, and no new connection came about ([`Recovery`](crate::Recovery)).
     #[error("{cause} ({})", gave_up(*.attempts, .last.as_deref()))]
@@ -141,6 +172,16 @@ pub enum SessionError {
         /// Why the last one failed, when that says more than the cause.
         last: Option<Box<SessionError>>,
     },
+}
+
+fn timeout(step: Step, after: Duration, hint: &str, about: &About) -> String {
+    match about.diagnosis() {
+        Some(Diagnosis { problem, .. }) => format!("{step} did not finish: {problem}{about}"),
+        None => format!(
+            "{step} did not finish within {} s; {hint}{about}",
+            after.as_secs_f64()
+        ),
+    }
 }
 
 fn gave_up(attempts: u32, last: Option<&SessionError>) -> String {
@@ -172,6 +213,7 @@ impl SessionError {
             SessionError::Source(SourceError::Changed { .. }) => Step::Uploading,
             SessionError::Source(SourceError::Broken { .. }) => Step::Streaming,
             SessionError::Source(_) => Step::Source,
+            SessionError::Gathering { .. } => Step::Gathering,
             SessionError::Unreachable { .. } | SessionError::Silent { .. } => Step::Reaching,
             SessionError::Http(_)
             | SessionError::Signalling { .. }
@@ -181,11 +223,71 @@ impl SessionError {
             SessionError::UploadMismatch { .. } => Step::Verifying,
             SessionError::Local { step, .. }
             | SessionError::Timeout { step, .. }
-            | SessionError::WorkerGone { step }
+            | SessionError::WorkerGone { step, .. }
             | SessionError::Lost { step, .. }
-            | SessionError::PeerClosed { step }
+            | SessionError::PeerClosed { step, .. }
             | SessionError::Transport { step, .. } => *step,
         })
+    }
+
+    /// What it means and what to try, as `framewire doctor` would say it. Every error of kind
+    /// [`Connect`](ErrorKind::Connect) has one but [`Local`](Self::Local), and so has the loss of a worker.
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        match self {
+            SessionError::Http(failure) => Some(&failure.diagnosis),
+            SessionError::Gathering { diagnosis, .. }
+            | SessionError::Unreachable { diagnosis, .. }
+            | SessionError::Silent { diagnosis, .. }
+            | SessionError::Signalling { diagnosis, .. }
+            | SessionError::BadAnswer { diagnosis, .. } => Some(diagnosis),
+            SessionError::Unrecovered { cause, last, .. } => cause
+                .diagnosis()
+                .or_else(|| last.as_deref().and_then(SessionError::diagnosis)),
+            error => error.about().and_then(About::diagnosis),
+        }
+    }
+
+    /// The session by the name its worker gave it, to be looked up in the worker's log. None before there was one, and with
+    /// originals, which give no names.
+    pub fn session(&self) -> Option<&WorkerSession> {
+        self.about().and_then(About::session)
+    }
+
+    fn about(&self) -> Option<&About> {
+        match self {
+            SessionError::Timeout { about, .. }
+            | SessionError::Connect { about, .. }
+            | SessionError::WorkerGone { about, .. }
+            | SessionError::Lost { about, .. }
+            | SessionError::PeerClosed { about, .. }
+            | SessionError::Worker { about, .. }
+            | SessionError::Transport { about, .. } => Some(about),
+            SessionError::Unrecovered { cause, .. } => cause.about(),
+            _ => None,
+        }
+    }
+
+    /// The same error with the session it happened in, and with a diagnosis where the error alone is evidence enough.
+    pub(crate) fn in_session(mut self, session: Option<&WorkerSession>) -> Self {
+        let found = diagnosis::of_loss(&self);
+        match &mut self {
+            SessionError::Timeout { about, .. }
+            | SessionError::Connect { about, .. }
+            | SessionError::WorkerGone { about, .. }
+            | SessionError::Lost { about, .. }
+            | SessionError::PeerClosed { about, .. }
+            | SessionError::Worker { about, .. }
+            | SessionError::Transport { about, .. } => {
+                if let Some(found) = found {
+                    about.set_diagnosis(found);
+                }
+                if let Some(session) = session {
+                    about.set_session(session.clone());
+                }
+            }
+            _ => {}
+        }
+        self
     }
 
     /// Sorts the error into input, connection or stream.
@@ -220,13 +322,9 @@ mod tests {
     use super::*;
 
     fn http(status: u16) -> SessionError {
-        SessionError::Http(Box::new(HttpFailure {
-            url: "http://w/initialise_webrtc_worker".into(),
-            status,
-            message: Some("nope".into()),
-            error_type: Some("WorkflowSyntaxError".into()),
-            body: String::new(),
-        }))
+        let body = r#"{"error": "nope", "error_type": "WorkflowSyntaxError"}"#;
+        let refused = crate::http::failure("http://w/x".into(), status, body, None, false);
+        SessionError::Http(Box::new(refused))
     }
 
     #[test]
@@ -236,14 +334,16 @@ mod tests {
         assert_eq!(http(404).kind(), ErrorKind::Connect);
         assert_eq!(
             SessionError::WorkerGone {
-                step: Step::Streaming
+                step: Step::Streaming,
+                about: About::default(),
             }
             .kind(),
             ErrorKind::Stream
         );
         assert_eq!(
             SessionError::WorkerGone {
-                step: Step::Connecting
+                step: Step::Connecting,
+                about: About::default(),
             }
             .kind(),
             ErrorKind::Connect
@@ -264,7 +364,7 @@ mod tests {
     #[test]
     fn a_refusal_shows_status_type_and_message() {
         let text = http(400).to_string();
-        for part in ["400", "WorkflowSyntaxError", "nope"] {
+        for part in ["http://w/x", "400", "WorkflowSyntaxError", "nope"] {
             assert!(text.contains(part), "{text}");
         }
         assert!(http(404).to_string().contains("WebRTC support"));

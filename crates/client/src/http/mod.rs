@@ -4,20 +4,24 @@
 mod api_url;
 mod refusal;
 mod restart;
+mod trouble;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use framewire_protocol::signalling::{self, Agreement, SessionKey, redact_url};
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use serde_json::Value;
 
 use crate::client::ApiKeyTransport;
+use crate::diagnosis::{Diagnosis, HttpNow, Request, of_answer, of_request};
 use crate::error::SessionError;
-use crate::http::refusal::failure;
 use crate::redact;
 
 pub(crate) use api_url::ApiUrl;
+pub(crate) use refusal::failure;
 pub(crate) use restart::NoPath;
+pub(crate) use trouble::{Trouble, TroubleKind, proxy};
 
 /// Largest answer accepted: an SDP needs a few KiB.
 const MAX_ANSWER: usize = 1 << 20;
@@ -52,9 +56,13 @@ impl Signalling {
         reach_timeout: Duration,
         signalling_timeout: Duration,
     ) -> Result<Self, SessionError> {
-        let http = client(&api, reach_timeout).map_err(|error| SessionError::Signalling {
-            url: api.shown(),
-            reason: redact::http_error(error),
+        let http = client(&api, reach_timeout).map_err(|error| {
+            let trouble = Trouble::of(error, &api, str::to_owned);
+            SessionError::Signalling {
+                url: api.shown(),
+                diagnosis: Box::new(of_request(Request::Reach, &api, &trouble, reach_timeout)),
+                reason: trouble.text,
+            }
         })?;
         Ok(Signalling {
             http,
@@ -66,34 +74,36 @@ impl Signalling {
         })
     }
 
-    /// Succeeds on any HTTP answer. Cancel-safe.
-    pub(crate) async fn reach(&self) -> Result<(), SessionError> {
+    /// Succeeds on any HTTP answer, with the address it came from unless that is a proxy's. Cancel-safe.
+    pub(crate) async fn reach(&self) -> Result<Option<IpAddr>, SessionError> {
         let request = self.http.get(self.api.join("")).send();
-        let url = self.api.shown();
-        match tokio::time::timeout(self.reach_timeout, request).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) if error.is_connect() && error.is_timeout() => {
-                Err(SessionError::Unreachable {
-                    url,
-                    reason: "the attempt to connect was not answered".into(),
-                })
+        let trouble = match tokio::time::timeout(self.reach_timeout, request).await {
+            Ok(Ok(answer)) => {
+                let direct = proxy(&self.api).is_none();
+                let from = answer.remote_addr().filter(|_| direct);
+                return Ok(from.map(|from| from.ip().to_canonical()));
             }
-            Ok(Err(error)) if error.is_connect() => Err(SessionError::Unreachable {
+            Ok(Err(error)) => Trouble::of(error, &self.api, |text| self.clean(text)),
+            Err(_) => Trouble::silent(&self.api),
+        };
+        let waited = match trouble.kind {
+            TroubleKind::ConnectSilent => connect_timeout(self.reach_timeout),
+            _ => self.reach_timeout,
+        };
+        let diagnosis = Box::new(of_request(Request::Reach, &self.api, &trouble, waited));
+        let url = self.api.shown();
+        Err(match trouble.kind {
+            TroubleKind::AnswerSilent => SessionError::Silent {
                 url,
-                reason: self.clean(&redact::http_error(error)),
-            }),
-            Ok(Err(error)) => Err(SessionError::Unreachable {
+                after: waited,
+                diagnosis,
+            },
+            _ => SessionError::Unreachable {
                 url,
-                reason: format!(
-                    "what answers there is no HTTP server ({})",
-                    self.clean(&redact::http_error(error))
-                ),
-            }),
-            Err(_) => Err(SessionError::Silent {
-                url,
-                after: self.reach_timeout,
-            }),
-        }
+                reason: trouble.text,
+                diagnosis,
+            },
+        })
     }
 
     /// Sends the offer and returns the answer. Cancel-safe for this side: the worker may still start a session,
@@ -104,35 +114,48 @@ impl Signalling {
             Err(_) => Err(SessionError::Timeout {
                 step: crate::error::Step::Signalling,
                 after: self.signalling_timeout,
-                hint: "the worker took the request but did not answer; look at its log",
+                hint: "look at the worker's log",
+                about: self.diagnose(&Trouble::silent(&self.api)).into(),
             }),
         }
+    }
+
+    fn diagnose(&self, trouble: &Trouble) -> Diagnosis {
+        let waited = match trouble.kind {
+            TroubleKind::ConnectSilent => connect_timeout(self.reach_timeout),
+            _ => self.signalling_timeout,
+        };
+        of_request(Request::Offer, &self.api, trouble, waited)
     }
 
     async fn exchange_now(&self, body: &Value) -> Result<Answer, SessionError> {
         let route = self.api.join("initialise_webrtc_worker");
         let shown = redact_url(&route);
-        let failed = |reason: String| SessionError::Signalling {
-            url: shown.clone(),
-            reason,
+        let failed = |error| {
+            let trouble = Trouble::of(error, &self.api, |text| self.clean(text));
+            SessionError::Signalling {
+                url: shown.clone(),
+                diagnosis: Box::new(self.diagnose(&trouble)),
+                reason: trouble.text,
+            }
         };
         let mut request = self.http.post(&route).json(body);
         if let Some(header) = self.key_header() {
             request = request.header(AUTHORIZATION, header);
         }
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| failed(self.clean(&redact::http_error(error))))?;
+        let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
         let location = response
             .headers()
             .get(LOCATION)
             .and_then(|value| value.to_str().ok())
             .map(redact_url);
+        let kind = response.headers().get(CONTENT_TYPE);
+        let kind = kind.and_then(|value| value.to_str().ok());
+        let kind = kind.map(|kind| self.clean(kind));
         let (bytes, complete) = read_bounded(&mut response, MAX_ANSWER)
             .await
-            .map_err(|error| failed(self.clean(&redact::http_error(error))))?;
+            .map_err(failed)?;
         if !status.is_success() {
             let text = self.clean(&String::from_utf8_lossy(&bytes));
             return Err(SessionError::Http(Box::new(failure(
@@ -140,15 +163,21 @@ impl Signalling {
                 status.as_u16(),
                 &text,
                 location,
+                self.key.is_some(),
             ))));
         }
+        let unusable = |is_json: bool, reason: String| SessionError::BadAnswer {
+            url: shown.clone(),
+            diagnosis: Box::new(of_answer(&shown, kind.as_deref(), is_json, &reason)),
+            reason,
+        };
         if !complete {
-            return Err(SessionError::BadAnswer {
-                url: shown,
-                reason: format!("it is longer than {MAX_ANSWER} bytes"),
-            });
+            let reason = format!("it is longer than {MAX_ANSWER} bytes");
+            return Err(unusable(false, reason));
         }
-        read_answer(&bytes).map_err(|reason| SessionError::BadAnswer { url: shown, reason })
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|error| unusable(false, format!("it is no JSON: {error}")))?;
+        read_answer(&value, &bytes).map_err(|reason| unusable(true, reason))
     }
 
     /// Whether the worker's host refuses connections to its HTTP port. Anything else, also silence, is not a proof.
@@ -160,6 +189,26 @@ impl Signalling {
         match tokio::time::timeout(LIVENESS_TIMEOUT, attempt).await {
             Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
             _ => false,
+        }
+    }
+
+    /// Whether HTTP is still answered, asked over a new connection. Cancel-safe.
+    pub(crate) async fn still_there(&self, limit: Duration) -> HttpNow {
+        let Ok(http) = client(&self.api, limit) else {
+            return HttpNow::Unknown;
+        };
+        let request = http.get(self.api.join("")).send();
+        match tokio::time::timeout(limit, request).await {
+            Ok(Ok(_)) => HttpNow::Answers,
+            Err(_) => HttpNow::Silent,
+            Ok(Err(error)) => match Trouble::of(error, &self.api, str::to_owned) {
+                Trouble { proxy: Some(_), .. } => HttpNow::Unknown,
+                trouble => match trouble.kind {
+                    TroubleKind::Refused => HttpNow::Gone,
+                    TroubleKind::ConnectSilent | TroubleKind::AnswerSilent => HttpNow::Silent,
+                    _ => HttpNow::Unknown,
+                },
+            },
         }
     }
 
@@ -182,7 +231,7 @@ fn client(api: &ApiUrl, reach_timeout: Duration) -> reqwest::Result<reqwest::Cli
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         // Shorter than the whole wait, so that a host that drops packets is told from one that is silent.
-        .connect_timeout(reach_timeout.mul_f64(0.9));
+        .connect_timeout(connect_timeout(reach_timeout));
     if api.is_loopback() {
         builder = builder.no_proxy();
     }
@@ -191,6 +240,10 @@ fn client(api: &ApiUrl, reach_timeout: Duration) -> reqwest::Result<reqwest::Cli
         builder = builder.tls_certs_only([]);
     }
     builder.build()
+}
+
+fn connect_timeout(reach_timeout: Duration) -> Duration {
+    reach_timeout.mul_f64(0.9)
 }
 
 /// Reads at most `limit` bytes; says whether that was all.
@@ -210,9 +263,8 @@ pub(crate) async fn read_bounded(
     Ok((bytes, true))
 }
 
-fn read_answer(bytes: &[u8]) -> Result<Answer, String> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON ({error})"))?;
+/// What the answer says; `bytes` is where `value` comes from.
+fn read_answer(value: &Value, bytes: &[u8]) -> Result<Answer, String> {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let Some(sdp) = text("sdp").filter(|sdp| !sdp.trim().is_empty()) else {
         return Err("it has no `sdp`".into());
@@ -239,15 +291,18 @@ mod tests {
 
     #[test]
     fn answers_need_sdp_and_type() {
-        assert!(read_answer(br#"{"sdp": "v=0", "type": "answer"}"#).is_ok());
+        let read = |text: &str| {
+            let value = serde_json::from_str(text).unwrap();
+            read_answer(&value, text.as_bytes())
+        };
+        assert!(read(r#"{"sdp": "v=0", "type": "answer"}"#).is_ok());
         for bad in [
-            &b"nope"[..],
-            b"[]",
-            br#"{"type": "answer"}"#,
-            br#"{"sdp": "v=0"}"#,
-            br#"{"sdp": "v=0", "type": "offer"}"#,
+            "[]",
+            r#"{"type": "answer"}"#,
+            r#"{"sdp": "v=0"}"#,
+            r#"{"sdp": "v=0", "type": "offer"}"#,
         ] {
-            assert!(read_answer(bad).is_err());
+            assert!(read(bad).is_err());
         }
     }
 }

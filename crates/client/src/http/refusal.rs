@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::diagnosis::{Refusal, of_refusal};
 use crate::error::HttpFailure;
 use crate::redact;
 
@@ -12,6 +13,7 @@ pub(crate) fn failure(
     status: u16,
     body: &str,
     location: Option<String>,
+    has_key: bool,
 ) -> HttpFailure {
     let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(redact::shorten);
@@ -22,12 +24,22 @@ pub(crate) fn failure(
         .or_else(|| message_with_cause(&value))
         .or_else(|| text("detail"))
         .or_else(|| details(&value));
+    let (error_type, body) = (text("error_type"), redact::shorten(body));
+    let diagnosis = of_refusal(&Refusal {
+        url: &url,
+        status,
+        message: message.as_deref(),
+        error_type: error_type.as_deref(),
+        body: &body,
+        has_key,
+    });
     HttpFailure {
         url,
         status,
         message,
-        error_type: text("error_type"),
-        body: redact::shorten(body),
+        error_type,
+        body,
+        diagnosis,
     }
 }
 
@@ -72,7 +84,7 @@ mod tests {
 
     #[test]
     fn refusals_with_and_without_json_are_readable() {
-        let plain = failure("u".into(), 502, "<html>bad gateway</html>", None);
+        let plain = failure("u".into(), 502, "<html>bad gateway</html>", None, true);
         assert_eq!(
             (plain.message.clone(), plain.error_type.clone()),
             (None, None)
@@ -81,20 +93,20 @@ mod tests {
 
         let body =
             r#"{"message": "m", "error_type": "WorkflowError", "inner_error_message": "why"}"#;
-        let typed = failure("u".into(), 500, body, None);
+        let typed = failure("u".into(), 500, body, None, true);
         assert_eq!(typed.message.as_deref(), Some("m (why)"));
         assert_eq!(typed.error_type.as_deref(), Some("WorkflowError"));
 
         let body = r#"{"detail": [{"type": "missing", "loc": ["body", "webrtc_offer", 0], "msg": "Field required"}]}"#;
-        let invalid = failure("u".into(), 422, body, None);
+        let invalid = failure("u".into(), 422, body, None, true);
         assert_eq!(
             invalid.message.as_deref(),
             Some("body.webrtc_offer.0: Field required")
         );
 
-        let huge = failure("u".into(), 500, &"x".repeat(1 << 20), None);
+        let huge = failure("u".into(), 500, &"x".repeat(1 << 20), None, true);
         assert!(huge.body.len() < 5000);
-        let moved = failure("u".into(), 307, "", Some("https://other/".into()));
+        let moved = failure("u".into(), 307, "", Some("https://other/".into()), true);
         assert!(moved.to_string().contains("https://other/"));
     }
 }

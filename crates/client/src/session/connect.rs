@@ -9,10 +9,12 @@ use framewire_protocol::signalling::{Agreement, Feature};
 use framewire_transport::{Direction, Peer, VideoTrack};
 
 use crate::client::ApiKeyTransport;
+use crate::diagnosis::{WorkerSeen, of_answer};
 use crate::error::{SessionError, Step};
 use crate::http::{ApiUrl, Signalling};
 use crate::platform;
 use crate::session::background::Work;
+use crate::session::coming_up::ComingUp;
 use crate::session::file_hash::UploadIdentity;
 use crate::session::file_job::FileJob;
 use crate::session::live::Link;
@@ -47,6 +49,7 @@ impl std::fmt::Debug for Launch {
 /// A connection that is coming up.
 pub(crate) struct Connected {
     pub(crate) peer: Peer,
+    pub(crate) coming_up: ComingUp,
     pub(crate) upload: Option<Upload>,
     pub(crate) signalling: Signalling,
     /// How new network paths are found for it, with a worker that can.
@@ -103,7 +106,7 @@ pub(crate) async fn connect(
     };
     let ice = shared.plan.ice.as_ref().or(fetched.as_ref());
     let gather = network::offer(shared, network::servers(ice, api));
-    let (offer, ()) = tokio::try_join!(gather, signalling.reach())?;
+    let (offer, reached) = tokio::try_join!(gather, signalling.reach())?;
     shared.keep_gathering(offer.gathering());
 
     shared.input(Input::OfferReady);
@@ -118,24 +121,42 @@ pub(crate) async fn connect(
     let answer = signalling.exchange(&body).await?;
     let agreement = answer.agreement.clone();
     let key = answer.session.clone();
+    shared.named_session(key.as_ref(), api);
+    let seen = WorkerSeen {
+        reached,
+        names: names(&answer.sdp),
+        ..WorkerSeen::default()
+    };
     let shown = api.shown();
     let applied = blocking(Step::Signalling, move || {
         offer
             .accept_answer(&answer.sdp)
-            .map_err(|error| SessionError::BadAnswer {
-                url: shown,
-                reason: chain(&error),
-            })
+            .map_err(|error| bad_answer(shown, chain(&error)))
     });
     let peer = applied.await?;
     link(shared, &peer, agreement.as_ref(), api)?;
     shared.input(Input::AnswerApplied);
     Ok(Connected {
+        coming_up: ComingUp::new(Instant::now(), options.connect_timeout, seen),
         restarts: Restarts::agreed(shared, &peer, &signalling, agreement.as_ref(), key),
         peer,
         upload,
         signalling,
     })
+}
+
+/// Candidates that are multicast DNS names.
+fn names(sdp: &str) -> usize {
+    let candidates = sdp.lines().filter(|line| line.starts_with("a=candidate:"));
+    candidates.filter(|line| line.contains(".local ")).count()
+}
+
+fn bad_answer(url: String, reason: String) -> SessionError {
+    SessionError::BadAnswer {
+        diagnosis: Box::new(of_answer(&url, None, true, &reason)),
+        url,
+        reason,
+    }
 }
 
 /// Keeps what the answer means for video, and refuses one that leaves nothing to do.
@@ -149,10 +170,8 @@ fn link(
     let track = peer.video().filter(|_| media.uses_track());
     let direction = track.as_ref().map(VideoTrack::direction);
     if media.sends && !direction.is_some_and(Direction::can_send) {
-        return Err(SessionError::BadAnswer {
-            url: api.shown(),
-            reason: "it accepts no video from this side, or none in VP8 or H.264".into(),
-        });
+        let reason = "it accepts no video from this side, or none in VP8 or H.264";
+        return Err(bad_answer(api.shown(), reason.into()));
     }
     let wanted = media.receives && !shared.plan.selection.picture_names.is_empty();
     if wanted && !direction.is_some_and(Direction::can_receive) {

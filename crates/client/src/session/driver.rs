@@ -11,8 +11,9 @@ use framewire_protocol::job::{FRESH_LABEL, RESULTS_LABEL, UPLOAD_LABEL};
 use framewire_protocol::session::{Input, Output, PeerEnd};
 use framewire_transport::{ChannelId, ChannelOptions, CloseReason, DataChannel, Peer, PeerEvent};
 
-use crate::error::{SessionError, Step};
+use crate::error::{About, SessionError, Step};
 use crate::http::Signalling;
+use crate::session::coming_up::ComingUp;
 use crate::session::connect::Connected;
 use crate::session::errors::StreamErrorKind;
 use crate::session::intake::Intake;
@@ -36,6 +37,7 @@ pub(super) struct Driver<'a> {
     shared: &'a Arc<Shared>,
     peer: Option<Peer>,
     signalling: Signalling,
+    coming_up: ComingUp,
     upload: Option<Upload>,
     intake: Intake<'a>,
     results: Option<ChannelId>,
@@ -70,6 +72,7 @@ impl<'a> Driver<'a> {
         Driver {
             shared,
             peer: Some(connected.peer),
+            coming_up: connected.coming_up,
             signalling: connected.signalling,
             restarts: connected.restarts,
             upload: connected.upload,
@@ -129,6 +132,7 @@ impl<'a> Driver<'a> {
         let wake = [
             self.shared.promise_wake(),
             self.ping_at(),
+            self.coming_up.wake().filter(|_| !self.ended),
             self.upload_lost,
             self.recovery_deadline(),
         ];
@@ -149,6 +153,7 @@ impl<'a> Driver<'a> {
             gone = async { match &mut self.probe { Some(probe) => probe.await, None => std::future::pending().await } } => {
                 Woken::Probed(gone)
             }
+            () = self.coming_up.heard() => Woken::Other,
             outcome = async { match &mut self.restarts { Some(restarts) => restarts.outcome().await, None => std::future::pending().await } } => {
                 Woken::Restarted(outcome)
             }
@@ -303,15 +308,16 @@ impl<'a> Driver<'a> {
         let step = self
             .shared
             .control(|machine| machine.current_step().map_or(Step::Connecting, step_of));
+        if let (Step::Connecting, Some(peer)) = (step, &self.peer)
+            && *reason != CloseReason::Local
+        {
+            let gathering = lock(&self.shared.gathering).clone();
+            let failed = self.coming_up.failed(&peer.report(), &gathering, reason);
+            return self.shared.fail(failed);
+        }
         match peer_verdict(reason, step) {
             PeerVerdict::Ours => {}
             PeerVerdict::Machine(end) => self.shared.input(Input::PeerEnded(end)),
-            PeerVerdict::Error(SessionError::Connect { mut stage }) => {
-                if let Some(servers) = &*lock(&self.shared.unhelpful_servers) {
-                    stage = format!("{stage} (servers that did not help: {servers})");
-                }
-                self.shared.fail(SessionError::Connect { stage });
-            }
             PeerVerdict::Error(error) => self.shared.fail(error),
         }
     }
@@ -362,11 +368,17 @@ impl<'a> Driver<'a> {
 
     fn on_time(&mut self) {
         let now = Instant::now();
+        if let Some(peer) = self.peer.as_ref().filter(|_| !self.ended)
+            && let Some(reason) = self.coming_up.look(now, &peer.report(), &self.signalling)
+        {
+            self.on_closed(&reason);
+        }
         if self.upload_lost.is_some_and(|at| at <= now) {
             self.upload_lost = None;
             self.shared.fail(SessionError::Transport {
                 step: Step::Uploading,
                 reason: "the worker closed the upload channel".into(),
+                about: About::default(),
             });
         }
         if self.ping_at().is_some_and(|at| at <= now) {

@@ -4,6 +4,7 @@
 mod asked;
 mod background;
 mod changed;
+mod coming_up;
 mod connect;
 mod decode;
 mod delivery;
@@ -362,7 +363,8 @@ const DECODERS: usize = 2;
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.state() == SessionState::Started {
+        // One that ended with an error was told so; there is nothing left to close properly.
+        if self.state() == SessionState::Started && !self.shared.has_ended() {
             tracing::warn!("a session was dropped without being closed; closing it");
         }
         self.close();

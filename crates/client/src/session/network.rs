@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use framewire_protocol::job::{RESULTS_LABEL, UPLOAD_LABEL};
 use framewire_transport::{
-    Endpoint, EndpointConfig, GatherReport, IceServer, Offer, PeerConfig, VideoConfig, probe_turn,
+    Endpoint, EndpointConfig, GatherReport, IceServer, Offer, OfferError, PeerConfig, VideoConfig,
+    probe_turn,
 };
 
+use crate::diagnosis::of_missing_relay;
 use crate::error::{SessionError, Step};
 use crate::http::ApiUrl;
 use crate::ice::{DEFAULT_STUN, IceConfig};
+use crate::session::coming_up::EXTENSION;
 use crate::session::connect::{blocking, chain};
 use crate::session::shared::{Shared, lock};
 
@@ -25,7 +28,7 @@ pub(super) async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Of
     let mut config = PeerConfig::default()
         .with_channel(RESULTS_LABEL)
         .with_gather_timeout(options.gather_timeout)
-        .with_connect_timeout(options.connect_timeout)
+        .with_connect_timeout(options.connect_timeout * EXTENSION)
         .with_lost_after(options.lost_after(false))
         .with_relay_only(options.relay_only);
     if shared.plan.uploads {
@@ -40,17 +43,25 @@ pub(super) async fn offer(shared: &Shared, servers: Vec<IceServer>) -> Result<Of
     };
     let mut urls = servers.iter().flat_map(|server| &server.urls);
     if options.relay_only && !urls.any(|url| is_turn(url)) {
-        return Err(local(
-            "only relayed addresses are wanted, and turn_server names no TURN server".into(),
-        ));
+        return Err(no_relay("turn_server names no TURN server".into()));
     }
     blocking(Step::Gathering, move || {
         let config = config.with_ice_servers(ranked(servers));
         let endpoint =
             Endpoint::bind(EndpointConfig::default()).map_err(|error| local(chain(&error)))?;
-        endpoint.offer(config).map_err(|error| local(chain(&error)))
+        endpoint.offer(config).map_err(|error| match error {
+            OfferError::NoRelay(report) => no_relay(report.to_string()),
+            error => local(chain(&error)),
+        })
     })
     .await
+}
+
+fn no_relay(reason: String) -> SessionError {
+    SessionError::Gathering {
+        diagnosis: Box::new(of_missing_relay(&reason)),
+        reason,
+    }
 }
 
 fn video(shared: &Shared) -> VideoConfig {
@@ -103,7 +114,7 @@ pub(super) fn servers(ice: Option<&IceConfig>, api: &ApiUrl) -> Vec<IceServer> {
 }
 
 impl Shared {
-    /// Remembers which servers failed: a connection that does not come about says so.
+    /// Remembers what servers gave: a connection that does not come about says so.
     pub(super) fn keep_gathering(&self, report: &GatherReport) {
         let failed = report.servers.iter().filter_map(|server| {
             let reason = server.outcome.as_ref().err()?;
@@ -113,8 +124,8 @@ impl Shared {
         if !failed.is_empty() {
             let failed = failed.join("; ");
             tracing::warn!("servers that did not help: {failed}");
-            *lock(&self.unhelpful_servers) = Some(failed);
         }
+        *lock(&self.gathering) = report.clone();
     }
 }
 

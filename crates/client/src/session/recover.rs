@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use framewire_protocol::job::WORKER_SHUTDOWN;
 use framewire_protocol::recovery::Next;
 
-use crate::error::{SessionError, Step};
+use crate::error::{About, SessionError, Step};
 use crate::session::connect::{Connected, Ready, connect};
 use crate::session::shared::{Shared, State, lock};
 use crate::session::thread::{guarded, sleep_until};
@@ -82,6 +82,7 @@ pub(super) fn may_mend(error: &SessionError) -> bool {
         | SessionError::Transport { .. }
         | SessionError::PeerClosed { .. }
         | SessionError::WorkerGone { .. }
+        | SessionError::Gathering { .. }
         | SessionError::Unreachable { .. }
         | SessionError::Silent { .. }
         | SessionError::Signalling { .. }
@@ -109,24 +110,19 @@ pub(super) fn out_of_time(total: Duration) -> SessionError {
         step: Step::Connecting,
         after: total,
         hint: "no new connection came about in the time of one outage (recovery.total)",
+        about: About::default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::HttpFailure;
 
     #[test]
     fn a_worker_being_restarted_is_waited_for_and_a_refusal_is_final() {
         let http = |status| {
-            SessionError::Http(Box::new(HttpFailure {
-                url: String::new(),
-                status,
-                message: None,
-                error_type: None,
-                body: String::new(),
-            }))
+            let refused = crate::http::failure(String::new(), status, "", None, false);
+            SessionError::Http(Box::new(refused))
         };
         for status in [400, 401, 402, 403, 404, 422] {
             assert!(!may_mend(&http(status)), "{status}");
@@ -138,15 +134,18 @@ mod tests {
             step,
             after: Duration::ZERO,
             hint: "",
+            about: About::default(),
         };
         assert!(may_mend(&at(Step::Connecting)));
         assert!(!may_mend(&at(Step::FirstResult)) && !may_mend(&at(Step::Uploading)));
         assert!(may_mend(&SessionError::WorkerGone {
-            step: Step::Streaming
+            step: Step::Streaming,
+            about: About::default(),
         }));
         let worker = SessionError::Worker {
             errors: vec!["no".into()],
             termination_reason: None,
+            about: About::default(),
         };
         assert!(!may_mend(&worker) && !may_mend(&SessionError::Closed));
     }

@@ -11,15 +11,18 @@ use framewire_protocol::FrameId;
 use framewire_protocol::message::ack_text;
 use framewire_protocol::queue::{DeliveryQueue, QueuePolicy};
 use framewire_protocol::session::{self as machine, Input, Output};
-use framewire_transport::DataChannel;
+use framewire_protocol::signalling::SessionKey;
+use framewire_transport::{DataChannel, GatherReport};
 use tokio::sync::Notify;
 
-use crate::error::SessionError;
+use crate::error::{SessionError, WorkerSession};
+use crate::http::ApiUrl;
 use crate::options::ClientOptions;
 use crate::request::Plan;
 use crate::session::Ended;
 use crate::session::asked::{Asked, frame_outputs};
 use crate::session::changed::Changed;
+use crate::session::coming_up::EXTENSION;
 use crate::session::connect::Launch;
 use crate::session::decode::Job;
 use crate::session::dispatch::Item;
@@ -104,8 +107,10 @@ pub(crate) struct Shared {
     /// Wakes the session thread.
     pub(crate) attention: Notify,
     pub(super) results_channel: Mutex<Option<DataChannel>>,
-    /// STUN and TURN servers that failed and why.
-    pub(super) unhelpful_servers: Mutex<Option<String>>,
+    /// The session as the worker of the current connection named it.
+    pub(super) worker_session: Mutex<Option<WorkerSession>>,
+    /// What STUN and TURN servers gave.
+    pub(super) gathering: Mutex<GatherReport>,
     pub(super) legs: Mutex<Legs>,
     pub(super) ledger: Mutex<Ledger>,
     pub(crate) pipeline: Pipeline<Job, Item>,
@@ -134,8 +139,14 @@ impl Shared {
                 options.gather_timeout.max(options.reach_timeout) * 2,
             )
             .with(machine::Step::Signalling, options.signalling_timeout * 2)
-            .with(machine::Step::Connecting, options.connect_timeout * 2)
-            .with(machine::Step::Opening, options.connect_timeout)
+            .with(
+                machine::Step::Connecting,
+                options.connect_timeout * (EXTENSION + 1),
+            )
+            .with(
+                machine::Step::Opening,
+                options.connect_timeout * (EXTENSION + 1),
+            )
             .with(
                 machine::Step::Announcing,
                 options.upload_stall_timeout.min(ANNOUNCE_TIMEOUT),
@@ -204,7 +215,8 @@ impl Shared {
             }),
             attention: Notify::new(),
             results_channel: Mutex::default(),
-            unhelpful_servers: Mutex::default(),
+            worker_session: Mutex::default(),
+            gathering: Mutex::default(),
             legs: Mutex::new(Legs::new(&options)),
             ledger: Mutex::default(),
             pipeline: Pipeline::new(pipeline),
@@ -304,7 +316,8 @@ impl Shared {
         control.early_ack = None;
         control.wake = None;
         *lock(&self.results_channel) = None;
-        *lock(&self.unhelpful_servers) = None;
+        *lock(&self.worker_session) = None;
+        *lock(&self.gathering) = GatherReport::default();
     }
 
     /// The session is over, whatever the machine of the last connection says. Only the first reason counts.
@@ -313,7 +326,7 @@ impl Shared {
         let fate = match error {
             SessionError::Closed => closed_result(None),
             _ if self.is_closed() => closed_result(None),
-            error => Err(error),
+            error => Err(self.in_session(error)),
         };
         let mut control = lock(&self.control);
         control.fate.get_or_insert(fate);
@@ -328,6 +341,26 @@ impl Shared {
     pub(super) fn is_over(&self) -> bool {
         let settled = lock(&self.control).fate.is_some();
         settled || self.is_closed()
+    }
+
+    /// Remembers what the worker calls the session: its log is searched by that.
+    pub(super) fn named_session(&self, key: Option<&SessionKey>, api: &ApiUrl) {
+        let session = key.map(|key| WorkerSession {
+            id: key.id().to_owned(),
+            url: api.shown(),
+        });
+        if let Some(session) = &session {
+            tracing::info!(
+                session = session.id,
+                url = session.url,
+                "the worker took the session"
+            );
+        }
+        *lock(&self.worker_session) = session;
+    }
+
+    fn in_session(&self, error: SessionError) -> SessionError {
+        error.in_session(lock(&self.worker_session).as_ref())
     }
 
     fn follow(&self, control: &mut Control) {
@@ -365,7 +398,8 @@ impl Shared {
         if let Some(fate) = &control.fate {
             return fate.clone();
         }
-        verdict(control.machine.end(), control.failure.as_ref())
+        let verdict = verdict(control.machine.end(), control.failure.as_ref());
+        verdict.map_err(|error| self.in_session(error))
     }
 
     pub(crate) fn ledger<T>(&self, write: impl FnOnce(&mut Ledger) -> T) -> T {

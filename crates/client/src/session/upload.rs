@@ -15,7 +15,7 @@ use framewire_protocol::upload::{
 };
 use framewire_transport::{DataChannel, SendError};
 
-use crate::error::{SessionError, SourceError, Step};
+use crate::error::{About, SessionError, SourceError, Step};
 use crate::session::file_hash::UploadIdentity;
 use crate::session::shared::{Shared, lock};
 use crate::session::upload_progress::Progress;
@@ -189,6 +189,7 @@ fn hand_over(shared: &Shared, channel: &DataChannel, message: Bytes) -> Result<b
         Err(error) => Err(SessionError::Transport {
             step: Step::Uploading,
             reason: error.to_string(),
+            about: About::default(),
         }),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use framewire_protocol::upload::{UploadId, UploadMessageError, UploadReply};
 
-use crate::error::{SessionError, Step};
+use crate::error::{About, SessionError, Step};
 use crate::session::upload::Upload;
 
 /// Words that may wait: a worker says two.
@@ -61,5 +61,6 @@ pub(crate) fn broken_agreement(error: &UploadMessageError) -> SessionError {
     SessionError::Transport {
         step: Step::Uploading,
         reason: format!("the worker broke the agreement on uploads: {error}"),
+        about: About::default(),
     }
 }

@@ -4,7 +4,7 @@
 use framewire_protocol::session as machine;
 use framewire_transport::CloseReason;
 
-use crate::error::{SessionError, Step};
+use crate::error::{About, SessionError, Step};
 use crate::session::{EndKind, Ended};
 
 /// The only reason code originals send.
@@ -30,6 +30,7 @@ pub(crate) fn verdict(
         Some(End::Completed { reason, errors }) => Err(SessionError::Worker {
             errors: errors.clone(),
             termination_reason: reason.clone(),
+            about: About::default(),
         }),
         Some(End::Failed { .. } | End::SourceFailed { .. }) if failure.is_some() => {
             Err(failure.cloned().unwrap_or(SessionError::Closed))
@@ -38,26 +39,32 @@ pub(crate) fn verdict(
             Err(SessionError::Transport {
                 step: step_of(*step),
                 reason: message.clone(),
+                about: About::default(),
             })
         }
         Some(End::TimedOut { step, limit }) => Err(SessionError::Timeout {
             step: step_of(*step),
             after: *limit,
             hint: hint(*step),
+            about: About::default(),
         }),
         Some(End::PeerClosed { step }) => Err(SessionError::PeerClosed {
             step: step_of(*step),
+            about: About::default(),
         }),
         Some(End::Gone { step }) => Err(SessionError::WorkerGone {
             step: step_of(*step),
+            about: About::default(),
         }),
         Some(End::Lost { silence }) => Err(SessionError::Lost {
             step: Step::Streaming,
             silence: *silence,
+            about: About::default(),
         }),
         Some(other) => Err(SessionError::Transport {
             step: Step::Streaming,
             reason: other.to_string(),
+            about: About::default(),
         }),
     }
 }
@@ -92,7 +99,7 @@ fn hint(step: machine::Step) -> &'static str {
     }
 }
 
-/// What the end of a peer connection means; `None` for the one we asked for.
+/// What the end of a peer connection that was up means.
 pub(crate) enum PeerVerdict {
     Ours,
     Machine(machine::PeerEnd),
@@ -107,23 +114,12 @@ pub(crate) fn peer_verdict(reason: &CloseReason, step: Step) -> PeerVerdict {
         CloseReason::Lost { silence } => PeerVerdict::Error(SessionError::Lost {
             step,
             silence: *silence,
+            about: About::default(),
         }),
-        CloseReason::ConnectTimeout {
-            step: stage,
-            after,
-            detail,
-        } => {
-            let mut text = format!("{stage} (not done after {} s", after.as_secs_f64());
-            if let Some(detail) = detail {
-                text.push_str("; ");
-                text.push_str(detail);
-            }
-            text.push(')');
-            PeerVerdict::Error(SessionError::Connect { stage: text })
-        }
         other => PeerVerdict::Error(SessionError::Transport {
             step,
             reason: other.to_string(),
+            about: About::default(),
         }),
     }
 }
@@ -158,12 +154,13 @@ mod tests {
         let end = machine::End::PeerClosed {
             step: machine::Step::Streaming,
         };
-        assert_eq!(
+        assert!(matches!(
             verdict(Some(&end), None),
             Err(SessionError::PeerClosed {
-                step: Step::Streaming
+                step: Step::Streaming,
+                ..
             })
-        );
+        ));
         let end = machine::End::TimedOut {
             step: machine::Step::FirstResult,
             limit: Duration::from_secs(90),

@@ -31,7 +31,6 @@ pub struct Gathered {
 
 /// One URL and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ServerReport {
     /// The URL, without credentials.
     pub url: String,

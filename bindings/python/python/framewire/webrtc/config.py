@@ -100,7 +100,7 @@ class SessionOptions:
     bitrate: Optional[Bitrate] = None
     """Sources that send video from here."""
     connect_timeout: Optional[float] = None
-    """From the worker's answer to an open connection. Default 30."""
+    """From the worker's answer to an open connection. Default 15; twice that while datagrams come in."""
     lost_after: Optional[float] = None
     """Silence after which the worker counts as lost. Default 30 with an original, 15 with a worker of ours."""
     signalling_timeout: Optional[float] = None
