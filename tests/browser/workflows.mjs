@@ -39,6 +39,7 @@ export function detection() {
         name: "model",
         images: "$inputs.image",
         model_id: "ssd-mobilenetv2-oidv4",
+        confidence: 0.2,
       },
       {
         type: "roboflow_core/bounding_box_visualization@v1",
