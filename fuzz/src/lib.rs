@@ -22,6 +22,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     #[cfg(not(test))]
     ("mjpeg_splitter", foreign::mjpeg_splitter),
     ("pairing", __fuzz::pairing),
+    ("probe", __fuzz::probe),
     ("raw_image", __fuzz::raw_image),
     ("result_json", __fuzz::result_json),
     ("rtp_payload", transport::rtp_payload),

@@ -11,6 +11,7 @@
 //! | [`net`], [`task`] | kinds of addresses, kinds of models |
 //! | [`output`], [`stream`], [`ack`], [`queue`] | output modes, pacing, bounded hand-over |
 //! | [`ledger`], [`pairing`] | the worker's times of a frame; results matched with the video frames of a track |
+//! | [`probe`] | texts that measure a connection |
 //! | [`signalling`] | HTTP bodies, errors, ICE server lists |
 //! | [`recovery`] | when a client connects anew after its link broke |
 //! | [`session`], [`job`] | the state machines of client and worker, each with a complete driving loop in its documentation |
@@ -34,6 +35,7 @@ pub mod message;
 pub mod net;
 pub mod output;
 pub mod pairing;
+pub mod probe;
 pub mod queue;
 pub mod raw;
 pub mod recovery;

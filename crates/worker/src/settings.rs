@@ -282,6 +282,7 @@ fn own_agreement() -> Agreement {
         Feature::Upload,
         Feature::Freshness,
         Feature::IceRestart,
+        Feature::Probe,
     ])
 }
 

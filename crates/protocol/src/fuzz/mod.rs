@@ -7,6 +7,7 @@ use crate::chunk::{ChunkReassembler, ReassemblerLimits};
 use crate::incoming::Incoming;
 use crate::message::{ControlMessage, ImageValue, ResultMessage};
 use crate::output::{DataOutput, StreamOutput};
+use crate::probe::{MAX_PROBE_MESSAGE, MAX_PROBE_TEXT, MAX_PROBE_TIME, ProbeReply, ProbeRequest};
 use crate::signalling::{
     Answer, IceUrl, KeyTransport, RestartRequest, WorkerRequest, normalize_ice, redact, redact_url,
 };
@@ -130,6 +131,21 @@ pub fn upload_control(data: &[u8]) {
             "each chunk is there or sent"
         );
         assert!(bytes <= 10_001);
+    }
+}
+
+/// A text of a probe, both ways: within its bounds, and what is read can be written and read again.
+pub fn probe(data: &[u8]) {
+    if let Ok(request) = ProbeRequest::parse(data) {
+        assert_eq!(ProbeRequest::parse(request.text().as_bytes()), Ok(request));
+        if let ProbeRequest::Send { time, message } = request {
+            assert!(time <= MAX_PROBE_TIME && (1..=MAX_PROBE_MESSAGE).contains(&message));
+        }
+    }
+    if let Ok(reply) = ProbeReply::parse(data) {
+        let text = reply.text();
+        assert!(text.len() <= MAX_PROBE_TEXT);
+        assert_eq!(ProbeReply::parse(text.as_bytes()), Ok(reply));
     }
 }
 

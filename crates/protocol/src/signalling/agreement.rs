@@ -20,15 +20,18 @@ pub enum Feature {
     Freshness,
     /// A new network path for a running session.
     IceRestart,
+    /// Measuring the connection on a channel of its own.
+    Probe,
 }
 
 impl Feature {
-    const ALL: [Feature; 5] = [
+    const ALL: [Feature; 6] = [
         Feature::Ledger,
         Feature::RawImage,
         Feature::Upload,
         Feature::Freshness,
         Feature::IceRestart,
+        Feature::Probe,
     ];
 
     /// Name on the wire.
@@ -39,6 +42,7 @@ impl Feature {
             Feature::Upload => "upload",
             Feature::Freshness => "freshness",
             Feature::IceRestart => "ice_restart",
+            Feature::Probe => "probe",
         }
     }
 }

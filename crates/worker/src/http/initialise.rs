@@ -115,6 +115,7 @@ fn begin(
         metrics: app.metrics.clone(),
         known,
         flush: app.config.limits.completion_drain,
+        probe: settings.agreed(Feature::Probe),
     };
     Session::spawn(parts).map_err(|error| {
         tracing::error!(%error, "cannot start a session thread");

@@ -31,6 +31,9 @@ pub(crate) struct Metrics {
     pub(crate) control_messages: Counter,
     pub(crate) control_rejected: Counter,
     pub(crate) http_requests: Counter,
+    pub(crate) probe_bytes_sent: Counter,
+    pub(crate) probe_bytes_received: Counter,
+    pub(crate) probe_rejected: Counter,
     /// Sessions by kind of source.
     pub(crate) source_sessions: [Counter; SourceKind::ALL.len()],
     /// Encoded frames of live sources.

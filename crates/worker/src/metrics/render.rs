@@ -125,6 +125,21 @@ impl Metrics {
                 &self.control_rejected,
             ),
             (
+                "probe_bytes_sent_total",
+                "Bytes sent because a client measured its connection.",
+                &self.probe_bytes_sent,
+            ),
+            (
+                "probe_bytes_received_total",
+                "Bytes received because a client measured its connection.",
+                &self.probe_bytes_received,
+            ),
+            (
+                "probe_rejected_total",
+                "Words of clients measuring their connection that were dropped.",
+                &self.probe_rejected,
+            ),
+            (
                 "http_requests_total",
                 "HTTP requests answered.",
                 &self.http_requests,

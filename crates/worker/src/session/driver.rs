@@ -18,6 +18,7 @@ use super::control::{Control, number};
 use super::known::Known;
 use super::pipeline::{Pipeline, Plan, Shared, Tally};
 use super::places::Place;
+use super::probe::Probe;
 use super::source::Source;
 use super::upload::Receiving;
 use crate::metrics::Metrics;
@@ -42,6 +43,8 @@ pub(crate) struct SessionParts {
     pub(crate) known: Option<Known>,
     /// Longest time the last messages get to leave.
     pub(crate) flush: Duration,
+    /// Whether the client may measure the connection.
+    pub(crate) probe: bool,
 }
 
 /// A running session, as its own thread sees it.
@@ -52,6 +55,7 @@ pub(crate) struct Session {
     plan: Option<Plan>,
     source: Option<Source>,
     receiving: Receiving,
+    probe: Probe,
     flush: Duration,
     shared: Shared,
     pipeline: Option<Pipeline>,
@@ -78,12 +82,14 @@ impl Session {
             place: Arc::new(parts.place),
             span,
         };
+        let probe = Probe::new(parts.probe, parts.peer.figures(), shared.metrics.clone());
         let session = Session {
             _known: parts.known,
             peer: parts.peer,
             plan: Some(parts.plan),
             source: Some(parts.source),
             receiving: Receiving::new(parts.uploads, shared.clone()),
+            probe,
             flush: parts.flush,
             shared,
             pipeline: None,
@@ -183,6 +189,7 @@ impl Session {
                     self.draining = None;
                     control.handle(JobInput::Drained);
                 }
+                () = self.probe.ready() => self.probe.turn(),
                 () = self.receiving.replaced() => self.receiving.give_up(),
                 () = sleep_until(self.receiving.due()), if self.receiving.due().is_some() => self.flush_upload(),
                 () = sleep_until(deadline), if deadline.is_some() => control.handle(JobInput::Tick),
@@ -199,18 +206,29 @@ impl Session {
         match event {
             PeerEvent::Connected => control.handle(JobInput::Connected),
             PeerEvent::ChannelOpen(channel) => {
+                let Some(channel) = self.probe.opened(channel) else {
+                    return;
+                };
                 let label = channel.label().to_owned();
                 let id = number(&channel);
                 control.add_channel(channel);
                 control.handle(JobInput::ChannelOpen { channel: id, label });
             }
+            PeerEvent::ChannelClosed(id) if self.probe.closed(id) => {}
             PeerEvent::ChannelClosed(id) => {
                 let channel = u64::from(id.0);
                 self.left |= control.with_job(|job| job.results_channel() == Some(channel));
                 control.remove_channel(channel);
                 control.handle(JobInput::ChannelClosed { channel });
             }
-            PeerEvent::Message { channel, data, .. } => {
+            PeerEvent::Message {
+                channel,
+                data,
+                text,
+            } => {
+                if self.probe.message(channel, &data, text) {
+                    return;
+                }
                 let channel = u64::from(channel.0);
                 if control.with_job(|job| job.results_channel() == Some(channel)) {
                     self.shared.metrics.control_messages.add(1);

@@ -12,6 +12,7 @@ mod message;
 mod pacer;
 mod pipeline;
 pub(crate) mod places;
+mod probe;
 mod process;
 mod pull;
 mod queue;

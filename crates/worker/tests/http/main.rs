@@ -4,6 +4,7 @@ mod access;
 #[path = "../common/mod.rs"]
 mod common;
 mod lifetime;
+mod probe;
 mod requests;
 mod restarts;
 
