@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod doctor;
 mod exit;
 mod logging;
 mod models;
@@ -60,6 +61,7 @@ pub fn status_of(args: impl IntoIterator<Item = OsString>) -> u8 {
     match cli.command {
         Command::Run(args) => run::run(*args),
         Command::Serve(args) => serve::serve(*args),
+        Command::Doctor(args) => doctor::doctor(*args),
         Command::Models(args) => models::models(args),
         Command::Bench(args) => bench::bench(args),
     }

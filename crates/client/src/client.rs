@@ -5,6 +5,7 @@ use framewire_protocol::TaskType;
 use framewire_protocol::signalling::redact_url;
 
 use crate::config::StreamConfig;
+use crate::doctor::{Doctor, DoctorOptions};
 use crate::error::ConfigError;
 use crate::http::ApiUrl;
 use crate::ice::IceConfig;
@@ -153,6 +154,20 @@ impl Client {
     /// The platform does not know it, or the type cannot be streamed.
     pub fn platform_task_type(&self, model_id: &str) -> Result<TaskType, ConfigError> {
         platform::task_type(&self.options()?, self.api_key.as_deref(), model_id)
+    }
+
+    /// Describes an examination of the way to this worker, as `framewire doctor` does it. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The servers or the environment cannot be used. A wrong address is no error here: it is what the examination finds.
+    pub fn doctor(&self, wanted: DoctorOptions) -> Result<Doctor, ConfigError> {
+        Doctor::new(
+            &self.api_url,
+            self.api_key.clone(),
+            self.transport,
+            self.options()?,
+            wanted,
+        )
     }
 
     fn options(&self) -> Result<ClientOptions, ConfigError> {

@@ -73,6 +73,15 @@ impl IceConfig {
         })
     }
 
+    /// As the transport takes them.
+    pub(crate) fn for_transport(&self) -> Vec<framewire_transport::IceServer> {
+        let server = |server: &IceServer| {
+            framewire_transport::IceServer::new(server.urls.clone())
+                .with_credentials(server.username.clone(), server.credential.clone())
+        };
+        self.servers.iter().map(server).collect()
+    }
+
     /// `webrtc_config` of the request.
     pub(crate) fn to_request(&self) -> Value {
         let servers: Vec<Value> = self

@@ -50,6 +50,7 @@ mod client;
 mod config;
 pub mod datachannel;
 mod diagnosis;
+mod doctor;
 mod error;
 mod http;
 mod ice;
@@ -67,6 +68,10 @@ mod workflow;
 pub use client::{ApiKeyTransport, Client};
 pub use config::{FRESH_RESULTS, StreamConfig};
 pub use diagnosis::{Cause, CheckStep, Diagnosis};
+pub use doctor::{
+    Doctor, DoctorEvent, DoctorOptions, DoctorReport, StepReport, StepStatus, WorkerKind,
+    WorkerReport,
+};
 pub use error::{
     About, ConfigError, ErrorKind, HttpFailure, SessionError, SourceError, Step, UrlPolicyError,
     WaitError, WorkerSession,

@@ -125,7 +125,7 @@ fn session(args: &RunArgs, plan: Plan) -> Result<Outcome, Failure> {
         (None, None) => unreachable!("a worker was started when no address was given"),
     };
     let mut client = Client::new(&api_url).with_options(options(args).map_err(Failure::unusable)?);
-    if let Some(key) = api_key(args) {
+    if let Some(key) = api_key(args.api_key.clone()) {
         client = client.with_api_key(key);
     }
     let progress = Progress::new(!args.no_progress, args.max_frames.or(frames_expected));
@@ -193,10 +193,10 @@ fn start_worker(args: &RunArgs, plan: &Plan) -> Result<Worker, Failure> {
         .map_err(Failure::unusable)
 }
 
-fn api_key(args: &RunArgs) -> Option<String> {
+/// The key given as an option, else the one in the environment.
+pub(crate) fn api_key(given: Option<String>) -> Option<String> {
     let variable = |name| std::env::var(name).ok().filter(|key| !key.is_empty());
-    args.api_key
-        .clone()
+    given
         .or_else(|| variable("FRAMEWIRE_API_KEY"))
         .or_else(|| variable("ROBOFLOW_API_KEY"))
 }

@@ -6,6 +6,7 @@ mod http;
 mod ice;
 mod loss;
 mod names;
+mod server;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub(crate) use connection::{Evidence, HttpNow, WorkerSeen, of_connection, of_mis
 pub(crate) use http::{Refusal, Request, of_answer, of_refusal, of_request};
 pub(crate) use loss::of_loss;
 pub use names::{Cause, CheckStep};
+pub(crate) use server::{of_server, step_of};
 
 /// Why no connection came about, or why one broke, with what to do about it. Costs a few hundred bytes; holds no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

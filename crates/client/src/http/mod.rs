@@ -2,6 +2,7 @@
 //! Not here: the body of the request, and the platform's API.
 
 mod api_url;
+mod look;
 mod refusal;
 mod restart;
 mod trouble;
@@ -19,6 +20,7 @@ use crate::error::SessionError;
 use crate::redact;
 
 pub(crate) use api_url::ApiUrl;
+pub(crate) use look::Look;
 pub(crate) use refusal::failure;
 pub(crate) use restart::NoPath;
 pub(crate) use trouble::{Trouble, TroubleKind, proxy};

@@ -146,7 +146,7 @@ pub(crate) async fn connect(
 }
 
 /// Candidates that are multicast DNS names.
-fn names(sdp: &str) -> usize {
+pub(crate) fn names(sdp: &str) -> usize {
     let candidates = sdp.lines().filter(|line| line.starts_with("a=candidate:"));
     candidates.filter(|line| line.contains(".local ")).count()
 }
@@ -294,7 +294,7 @@ pub(super) async fn aside<T: Send + 'static, E: Send + 'static>(
 }
 
 /// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -67,12 +67,14 @@ use crate::stats::SessionStats;
 pub use asked::Reconfigure;
 pub use background::wait_for_background;
 pub(crate) use changed::Changed;
+pub(crate) use connect::{chain, names};
 pub use delivery::Delivery;
 pub use errors::{StreamError, StreamErrorKind};
 pub use event::{FrameEvent, ResultEvent};
 pub(crate) use file_hash::FileHash;
 pub use frames::Frames;
 pub(crate) use live::{FrameSlot, Put};
+pub(crate) use network::servers;
 pub use observer::Observer;
 pub use stream::FrameStream;
 

@@ -99,17 +99,11 @@ fn is_turn(url: &str) -> bool {
 }
 
 /// Servers for this side; with none configured, the default STUN server unless the worker is near.
-pub(super) fn servers(ice: Option<&IceConfig>, api: &ApiUrl) -> Vec<IceServer> {
+pub(crate) fn servers(ice: Option<&IceConfig>, api: &ApiUrl) -> Vec<IceServer> {
     match ice {
         None if api.is_local() => Vec::new(),
         None => vec![IceServer::new(vec![DEFAULT_STUN.to_owned()])],
-        Some(ice) => {
-            let server = |server: &crate::ice::IceServer| {
-                IceServer::new(server.urls.clone())
-                    .with_credentials(server.username.clone(), server.credential.clone())
-            };
-            ice.servers.iter().map(server).collect()
-        }
+        Some(ice) => ice.for_transport(),
     }
 }
 

@@ -1,0 +1,409 @@
+//! The steps from addresses to open channels, on a connection made for nothing else.
+//! Not what is then measured on it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use framewire_protocol::job::{RESULTS_LABEL, UPLOAD_LABEL};
+use framewire_protocol::signalling::{Agreement, Feature};
+use framewire_transport::{
+    CandidateKind, CandidateReport, CloseReason, ConnectionReport, Endpoint, EndpointConfig, Offer,
+    PairOutcome, Peer, PeerConfig, PeerEvent, Progress,
+};
+use serde_json::{Value, json};
+
+use super::link::Link;
+use super::reach::At;
+use super::report::{WorkerKind, ms};
+use super::walk::{Found, Walk};
+use super::{judge, video};
+use crate::diagnosis::{
+    Cause, CheckStep, Diagnosis, Evidence, WorkerSeen, of_connection, of_missing_relay,
+};
+use crate::http::Signalling;
+use crate::session::{names, servers};
+
+/// Longest wait for the answer to an offer.
+const OFFER: Duration = Duration::from_secs(9);
+/// The same of an original, which as shipped starts a process for each session. It does not count against the whole.
+const OFFER_ORIGINAL: Duration = Duration::from_secs(40);
+/// Longest time for ICE, DTLS and the channels together.
+const CONNECT: Duration = Duration::from_secs(10);
+/// What became of a pair, as the figures have it.
+const ANSWERED: &str = "answered";
+const REFUSED: &str = "refused";
+const UNANSWERED: &str = "unanswered";
+/// Pairs told about in the figures.
+const MAX_PAIRS: usize = 40;
+
+/// Steps `candidates`, `signalling`, `ice` and `dtls`; `data_channel` only when it does not come that far.
+pub(super) async fn connect(walk: &mut Walk, at: At) -> Option<(At, Link)> {
+    walk.begin(CheckStep::Candidates);
+    let begun = Instant::now();
+    let offer = match gather(walk, &at).await {
+        Ok(offer) => offer,
+        Err(diagnosis) => {
+            let found = Found::new(begun.elapsed(), "none of ours", json!({}));
+            walk.fail(CheckStep::Candidates, found, diagnosis);
+            walk.skip_from(
+                CheckStep::Signalling,
+                "there is nothing to offer to the worker",
+            );
+            return None;
+        }
+    };
+    let gathered = begun.elapsed();
+    walk.begin(CheckStep::Signalling);
+    let begun = Instant::now();
+    let (gathering, sdp) = (offer.gathering().clone(), offer.sdp().to_owned());
+    let answered = exchange(walk, &at, offer).await;
+    let took = begun.elapsed();
+    if walk.worker.kind == WorkerKind::Original {
+        walk.excuse(took);
+    }
+    let Applied {
+        peer,
+        agreement,
+        names,
+    } = match answered {
+        Ok(answered) => answered,
+        Err(diagnosis) => {
+            walk.ok(
+                CheckStep::Candidates,
+                candidates(gathered, &offered(&sdp), &[]),
+            );
+            let found = Found::new(took, "no usable answer", json!({}));
+            walk.fail(CheckStep::Signalling, found, diagnosis);
+            walk.skip_from(CheckStep::Ice, "the worker gave no answer to connect with");
+            return None;
+        }
+    };
+    let report = peer.report();
+    walk.ok(
+        CheckStep::Candidates,
+        candidates(gathered, &report.local, &report.remote),
+    );
+    let detail = format!("offer answered in {:.0} ms", ms(took));
+    let facts = json!({"framewire": agreement.is_some()});
+    walk.ok(CheckStep::Signalling, Found::new(took, detail, facts));
+
+    walk.begin(CheckStep::Ice);
+    let seen = WorkerSeen {
+        reached: at.reached,
+        names,
+        ..WorkerSeen::default()
+    };
+    let ended = until_open(&peer, &at.signalling, walk.allow(CONNECT), seen).await;
+    let report = peer.report();
+    let against = ended.map(|(ended, worker)| {
+        of_connection(&Evidence {
+            report: &report,
+            gathering: &gathering,
+            ended: &ended,
+            worker,
+        })
+    });
+    steps(walk, &report, against)?;
+    Some((at, Link { peer, agreement }))
+}
+
+/// Our offer, made as a session makes it.
+async fn gather(walk: &Walk, at: &At) -> Result<Offer, Diagnosis> {
+    let patient = &walk.patient;
+    let relay_only = patient.options.relay_only;
+    let config = PeerConfig::default()
+        .with_channel(RESULTS_LABEL)
+        .with_channel(UPLOAD_LABEL)
+        .with_ice_servers(servers(patient.ice.as_ref(), &at.api))
+        .with_gather_timeout(walk.allow(patient.options.gather_timeout))
+        .with_connect_timeout(walk.allow(CONNECT))
+        .with_lost_after(Duration::from_secs(15))
+        .with_relay_only(relay_only);
+    let made = tokio::task::spawn_blocking(move || {
+        let none = |reason: String| {
+            let advice = "check this machine's network interfaces";
+            Diagnosis::new(CheckStep::Candidates, Cause::NoCandidates, reason, advice)
+        };
+        let endpoint = Endpoint::bind(EndpointConfig::default())
+            .map_err(|error| none(crate::session::chain(&error)))?;
+        endpoint.offer(config).map_err(|error| {
+            let reason = crate::session::chain(&error);
+            if relay_only {
+                of_missing_relay(&reason)
+            } else {
+                none(reason)
+            }
+        })
+    });
+    let failed = |_| {
+        let (step, cause) = (CheckStep::Candidates, Cause::NoCandidates);
+        Diagnosis::new(step, cause, "an internal task failed", "please report this")
+    };
+    made.await.map_err(failed)?
+}
+
+/// An answer that is in use.
+struct Applied {
+    peer: Peer,
+    agreement: Option<Agreement>,
+    /// Names instead of addresses in it.
+    names: usize,
+}
+
+async fn exchange(walk: &Walk, at: &At, offer: Offer) -> Result<Applied, Diagnosis> {
+    let patient = &walk.patient;
+    let mut body = json!({
+        "workflow_configuration": {
+            "type": "WorkflowConfiguration", "image_input_name": "image", "workflows_parameters": {},
+            "workflow_specification": video::workflow(),
+        },
+        "webrtc_offer": {"type": "offer", "sdp": offer.sdp()},
+        "webrtc_realtime_processing": true,
+        "stream_output": [],
+        "data_output": [video::OUTPUT],
+        "video_file_upload": true,
+        "framewire": Agreement::new([Feature::Probe]).to_value(),
+    });
+    if let Some(ice) = &patient.ice {
+        body["webrtc_config"] = ice.to_request();
+    }
+    let body = patient.with_key(body);
+    let patience = match walk.worker.kind {
+        WorkerKind::Original => OFFER_ORIGINAL,
+        _ => walk.allow(OFFER),
+    };
+    let answer = at.signalling.with_patience(patience).exchange(&body).await;
+    let answer = answer.map_err(|error| judge::of_error(CheckStep::Signalling, &error))?;
+    let url = at.api.shown();
+    let applied = tokio::task::spawn_blocking(move || {
+        let peer = offer.accept_answer(&answer.sdp);
+        peer.map(|peer| Applied {
+            peer,
+            agreement: answer.agreement,
+            names: names(&answer.sdp),
+        })
+    });
+    let refused = |reason: String| {
+        let problem = format!("the answer of {url} is not usable: {reason}");
+        let advice = "check that a worker with WebRTC support answers there, and its version";
+        Diagnosis::new(CheckStep::Signalling, Cause::BadAnswer, problem, advice)
+    };
+    match applied.await {
+        Ok(Ok(applied)) => Ok(applied),
+        Ok(Err(error)) => Err(refused(crate::session::chain(&error))),
+        Err(_) => Err(refused("it broke an internal task".into())),
+    }
+}
+
+/// Waits until all channels of the offer are open; otherwise says how the connection ended, and whether the worker's HTTP side
+/// answered meanwhile.
+async fn until_open(
+    peer: &Peer,
+    signalling: &Signalling,
+    limit: Duration,
+    mut seen: WorkerSeen,
+) -> Option<(CloseReason, WorkerSeen)> {
+    // Late enough that it is asked only where something is wrong.
+    let later = tokio::time::sleep(limit / 2);
+    let asked = async {
+        later.await;
+        signalling.still_there(limit / 3).await
+    };
+    // The transport's own limit comes first.
+    let opened = tokio::time::timeout(limit + Duration::from_secs(1), opened(peer));
+    tokio::pin!(asked, opened);
+    let mut heard = false;
+    loop {
+        tokio::select! {
+            ended = &mut opened => {
+                let ended = ended.unwrap_or(Some(CloseReason::Lost { silence: limit }));
+                return ended.map(|ended| (ended, seen));
+            }
+            http = &mut asked, if !heard => (seen.http, heard) = (http, true),
+        }
+    }
+}
+
+async fn opened(peer: &Peer) -> Option<CloseReason> {
+    let is_open = |label: &str| peer.channel(label).is_some_and(|channel| channel.is_open());
+    while !(is_open(RESULTS_LABEL) && is_open(UPLOAD_LABEL)) {
+        match peer.events().recv().await {
+            Some(PeerEvent::Closed(reason)) => return Some(reason),
+            Some(_) => {}
+            None => return Some(CloseReason::Failed("it ended without a word".into())),
+        }
+    }
+    None
+}
+
+/// Says of each step how far it got. `None`: one of them failed, and everything behind it is skipped.
+fn steps(walk: &mut Walk, report: &ConnectionReport, against: Option<Diagnosis>) -> Option<()> {
+    let failed = against.as_ref().map(|against| match against.step {
+        step @ (CheckStep::Dtls | CheckStep::DataChannel) => step,
+        _ => CheckStep::Ice,
+    });
+    let order = [
+        (CheckStep::Ice, ice(report), report.ice),
+        (
+            CheckStep::Dtls,
+            Found::new(took(report.dtls), "encrypted", json!({})),
+            report.dtls,
+        ),
+        (
+            CheckStep::DataChannel,
+            Found::new(took(report.channels), "opening", json!({})),
+            report.channels,
+        ),
+    ];
+    for (step, mut found, progress) in order {
+        if failed == Some(step) {
+            if let Progress::UnderWay { sent, received } = progress {
+                found.facts["sent"] = sent.into();
+                found.facts["received"] = received.into();
+                if step != CheckStep::Ice {
+                    found.detail = format!("{sent} datagrams went out, {received} came back");
+                }
+            }
+            walk.add(step, found, against, None);
+            for next in CheckStep::ALL.iter().filter(|next| **next > step) {
+                walk.skip(*next, "there is no connection");
+            }
+            return None;
+        }
+        if step != CheckStep::DataChannel {
+            walk.ok(step, found);
+        }
+    }
+    Some(())
+}
+
+fn took(progress: Progress) -> Duration {
+    match progress {
+        Progress::Done { took } => took,
+        _ => Duration::ZERO,
+    }
+}
+
+fn ice(report: &ConnectionReport) -> Found {
+    let pairs: Vec<Value> = report
+        .pairs
+        .iter()
+        // Those of this machine with others were never meant.
+        .filter(|pair| pair.local.ip().is_loopback() == pair.remote.ip().is_loopback())
+        .filter(|pair| pair.outcome != PairOutcome::Untried)
+        .take(MAX_PAIRS)
+        .map(|pair| {
+            let (outcome, rtt, checks, reason) = match &pair.outcome {
+                PairOutcome::Answered { rtt } => (ANSWERED, Some(ms(*rtt)), None, None),
+                PairOutcome::Refused { reason } => (REFUSED, None, None, Some(reason)),
+                PairOutcome::Unanswered { checks } => (UNANSWERED, None, Some(*checks), None),
+                _ => ("untried", None, None, None),
+            };
+            json!({
+                "local": pair.local.to_string(), "local_type": pair.local_kind.as_str(),
+                "remote": pair.remote.to_string(), "remote_type": pair.remote_kind.as_str(),
+                "outcome": outcome, "rtt_ms": rtt, "checks": checks, "reason": reason,
+            })
+        })
+        .collect();
+    let count = |outcome: &str| {
+        pairs
+            .iter()
+            .filter(|pair| pair["outcome"] == outcome)
+            .count()
+    };
+    let tried = format!(
+        "{} pairs tried: {} answered, {} refused, {} unanswered",
+        pairs.len(),
+        count(ANSWERED),
+        count(REFUSED),
+        count(UNANSWERED),
+    );
+    let chosen = report.chosen.as_ref().map(|pair| {
+        let rtt = pair
+            .rtt
+            .map_or_else(String::new, |rtt| format!(", {:.1} ms", ms(rtt)));
+        format!(
+            "{} ({}) to {} ({}){rtt}",
+            pair.local,
+            pair.local_kind.as_str(),
+            pair.remote,
+            pair.remote_kind.as_str(),
+        )
+    });
+    let facts = json!({
+        "chosen": report.chosen.as_ref().map(|pair| json!({
+            "local": pair.local.to_string(), "local_type": pair.local_kind.as_str(),
+            "remote": pair.remote.to_string(), "remote_type": pair.remote_kind.as_str(),
+            "rtt_ms": pair.rtt.map(ms),
+        })),
+        "pairs": pairs,
+    });
+    let detail = match chosen.filter(|_| report.ice.is_done()) {
+        Some(chosen) => format!("{chosen}; {tried}"),
+        None => tried,
+    };
+    Found::new(took(report.ice), detail, facts)
+}
+
+/// Our addresses as the offer has them: of a connection that was never begun there is no report.
+fn offered(sdp: &str) -> Vec<CandidateReport> {
+    let one = |line: &str| {
+        let words: Vec<&str> = line.strip_prefix("a=candidate:")?.split(' ').collect();
+        let [_, _, _, _, ip, port, _, kind, ..] = words[..] else {
+            return None;
+        };
+        Some(CandidateReport {
+            kind: match kind {
+                "host" => CandidateKind::Host,
+                "srflx" => CandidateKind::ServerReflexive,
+                "relay" => CandidateKind::Relayed,
+                _ => return None,
+            },
+            address: SocketAddr::new(ip.parse().ok()?, port.parse().ok()?),
+            interface: None,
+            server: None,
+        })
+    };
+    let mut found: Vec<CandidateReport> = Vec::new();
+    for candidate in sdp.lines().filter_map(one) {
+        if !found.contains(&candidate) {
+            found.push(candidate);
+        }
+    }
+    found
+}
+
+fn candidates(took: Duration, local: &[CandidateReport], remote: &[CandidateReport]) -> Found {
+    let list = |side: &[CandidateReport]| -> Value {
+        let one = |candidate: &CandidateReport| {
+            json!({
+                "type": candidate.kind.as_str(), "address": candidate.address.to_string(),
+                "interface": candidate.interface, "server": candidate.server,
+            })
+        };
+        side.iter().map(one).collect()
+    };
+    let counted = |side: &[CandidateReport]| {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        for candidate in side {
+            *kinds.entry(candidate.kind.as_str()).or_default() += 1;
+        }
+        let kinds: Vec<_> = kinds
+            .iter()
+            .map(|(kind, n)| format!("{n} {kind}"))
+            .collect();
+        match kinds.is_empty() {
+            true => "none known".to_owned(),
+            false => kinds.join(", "),
+        }
+    };
+    let detail = format!(
+        "ours: {}; the worker's: {}",
+        counted(local),
+        counted(remote)
+    );
+    let facts = json!({"local": list(local), "remote": list(remote)});
+    Found::new(took, detail, facts)
+}

@@ -1,0 +1,97 @@
+//! The steps about STUN and TURN servers: each URL by itself, asked as a session would, all at once.
+//! Not what a session gets from them together, which is the step `candidates`.
+
+use std::time::Duration;
+
+use framewire_transport::{ServerCheck, ServerFailure, check_ice_servers};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::reach::At;
+use super::report::ms;
+use super::walk::{Found, Walk};
+use crate::diagnosis::{CheckStep, of_server, step_of};
+use crate::ice::IceConfig;
+use crate::session;
+
+/// Longest wait for any of them. A silent one over TCP takes all of it.
+const SERVERS: Duration = Duration::from_secs(4);
+
+/// The steps, each of which appears even when there is no such URL.
+const STEPS: [CheckStep; 4] = [
+    CheckStep::Stun,
+    CheckStep::TurnUdp,
+    CheckStep::TurnTcp,
+    CheckStep::TurnTls,
+];
+
+/// Servers that are being asked.
+pub(super) struct Asked(JoinHandle<Vec<ServerCheck>>);
+
+/// Begins to ask them, on a thread of their own.
+pub(super) async fn ask(walk: &mut Walk, at: Option<&At>) -> Asked {
+    if let (None, Some(at)) = (&walk.patient.ice, at) {
+        let patient = &walk.patient;
+        let key = patient.api_key.as_deref();
+        walk.patient.ice = crate::platform::turn_servers(&patient.options, &at.api, key).await;
+    }
+    let servers = match at {
+        Some(at) => session::servers(walk.patient.ice.as_ref(), &at.api),
+        None => walk
+            .patient
+            .ice
+            .as_ref()
+            .map(IceConfig::for_transport)
+            .unwrap_or_default(),
+    };
+    let budget = walk.allow(SERVERS);
+    Asked(tokio::task::spawn_blocking(move || {
+        check_ice_servers(&servers, budget)
+    }))
+}
+
+/// What they said, in the order of the steps.
+pub(super) async fn report(walk: &mut Walk, asked: Asked) {
+    walk.begin(CheckStep::Stun);
+    let checks = asked.0.await.unwrap_or_default();
+    for step in STEPS {
+        let of_step: Vec<_> = checks
+            .iter()
+            .filter(|check| step_of(check) == step)
+            .collect();
+        if of_step.is_empty() {
+            walk.skip(step, "no such server is configured");
+        }
+        for check in of_step {
+            one(walk, step, check);
+        }
+    }
+}
+
+fn one(walk: &mut Walk, step: CheckStep, check: &ServerCheck) {
+    let mut facts = json!({
+        "resolved_ms": check.resolved.map(ms),
+        "connected_ms": check.connected.map(ms),
+    });
+    let (took, detail) = match &check.outcome {
+        Ok(grant) => {
+            facts["reflexive"] = grant.reflexive.map(|at| at.to_string()).into();
+            facts["relayed"] = grant.relayed.map(|at| at.to_string()).into();
+            let detail = match (grant.relayed, grant.reflexive) {
+                (Some(relayed), _) => format!("gave the address {relayed}"),
+                (None, Some(seen)) => format!("sees us as {seen}"),
+                (None, None) => "answered".to_owned(),
+            };
+            (grant.took, detail)
+        }
+        Err(failure) => {
+            let took = match failure {
+                ServerFailure::Silent { after } => *after,
+                _ => check.resolved.unwrap_or_default() + check.connected.unwrap_or_default(),
+            };
+            (took, failure.to_string())
+        }
+    };
+    let found = Found::new(took, detail, facts);
+    walk.add(step, found, of_server(check), Some(check.url.clone()));
+}
