@@ -10,6 +10,7 @@ pub(crate) mod datagram;
 mod drain;
 mod ending;
 mod liveness;
+mod local;
 mod opening;
 mod paths;
 mod reading;
@@ -27,9 +28,9 @@ use str0m::net::{Protocol, Receive};
 use str0m::{Input, Rtc};
 
 pub(crate) use auth::request_ufrag;
+pub use local::Local;
 pub use restart::OurHalf;
 pub(crate) use restart::{Negotiated, TheirHalf};
-pub use setup::Local;
 pub(crate) use setup::OfferCore;
 
 use crate::channel::DataChannel;
@@ -51,9 +52,6 @@ use video::Video;
 
 /// The engine's clock may lag this much before it is told the time anew for a write.
 const CLOCK_LAG: Duration = Duration::from_millis(1);
-
-/// What a machine says where nobody listens.
-const REFUSED: &str = "connection refused";
 
 /// A datagram to send.
 #[derive(Debug)]
@@ -244,21 +242,6 @@ impl PeerCore {
                 add(&self.shared.counters.dropped_by_engine, 1);
                 Received::Other
             }
-        }
-    }
-
-    /// A datagram to `remote` did not leave, or was refused on its way; `local` is the address it came from, when known.
-    pub(crate) fn unsent(&mut self, local: Option<SocketAddr>, remote: SocketAddr, reason: &str) {
-        self.shared.watch.refused(local, remote, reason);
-    }
-
-    /// The machine at `remote` refused one of our datagrams.
-    pub fn refused(&mut self, now: Instant, remote: SocketAddr) {
-        self.unsent(None, remote, REFUSED);
-        if self.path.is_some_and(|(_, known)| known == remote)
-            && let Some(verdict) = self.liveness.refused(now)
-        {
-            self.judge(verdict);
         }
     }
 

@@ -28,6 +28,9 @@ const MAX_PAIRS: usize = 128;
 /// Where a STUN message has its transaction.
 const TRANSACTION: std::ops::Range<usize> = 8..20;
 
+/// What a machine says where nobody listens.
+const REFUSED: &str = "connection refused";
+
 type Transaction = [u8; 12];
 
 #[derive(Debug)]
@@ -158,6 +161,21 @@ impl PeerCore {
                 pair
             }
             None => pair,
+        }
+    }
+
+    /// A datagram to `remote` did not leave, or was refused on its way; `local` is the address it came from, when known.
+    pub(crate) fn unsent(&mut self, local: Option<SocketAddr>, remote: SocketAddr, reason: &str) {
+        self.shared.watch.refused(local, remote, reason);
+    }
+
+    /// The machine at `remote` refused one of our datagrams.
+    pub fn refused(&mut self, now: Instant, remote: SocketAddr) {
+        self.unsent(None, remote, REFUSED);
+        if self.path.is_some_and(|(_, known)| known == remote)
+            && let Some(verdict) = self.liveness.refused(now)
+        {
+            self.judge(verdict);
         }
     }
 

@@ -14,8 +14,9 @@ use str0m::ice::default_local_preference;
 use str0m::{Candidate, CandidateKind, IceCreds, Rtc};
 
 use super::auth::Auth;
+use super::local::Local;
 use super::paths::Paths;
-use super::setup::{self, Local};
+use super::setup;
 use super::{PeerCore, Sink};
 use crate::config::PeerConfig;
 use crate::connection::CandidateReport;

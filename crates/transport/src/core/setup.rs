@@ -17,6 +17,7 @@ use super::PeerCore;
 use super::auth::Auth;
 use super::channels::Slot;
 use super::liveness::Liveness;
+use super::local::Local;
 use super::paths::Paths;
 use super::reading::Reading;
 use super::restart::Negotiated;
@@ -26,7 +27,6 @@ use crate::config::{ChannelOptions, MAX_CHANNELS, MAX_SEND_MESSAGE, PeerConfig};
 use crate::connection::{CandidateKind, CandidateReport};
 use crate::data::ENGINE_BUFFER;
 use crate::error::{AnswerError, ConnectStep, OfferError, SdpError};
-use crate::ice::stun::Reflexive;
 use crate::peer::PeerId;
 use crate::sdp::{RemoteDescription, Role, complete, move_candidates, narrow};
 use crate::shared::PeerShared;
@@ -41,31 +41,6 @@ const MAX_CHECKS: u32 = 100;
 const FIRST_REPETITION: Duration = Duration::from_millis(50);
 const UFRAG_LEN: usize = 8;
 const PWD_LEN: usize = 24;
-
-/// Our side's addresses.
-#[derive(Debug, Clone, Default)]
-pub struct Local {
-    /// Addresses of the socket.
-    pub(crate) hosts: Vec<SocketAddr>,
-    /// The same seen from outside.
-    pub(crate) reflexive: Vec<Reflexive>,
-    /// Ours on TURN servers, with the address each server is reached from.
-    pub(crate) relayed: Vec<(SocketAddr, SocketAddr)>,
-    /// All of them, for reports.
-    pub(crate) reports: Vec<CandidateReport>,
-}
-
-impl Local {
-    /// Only these addresses.
-    pub fn new(hosts: Vec<SocketAddr>) -> Local {
-        let host = |address: &SocketAddr| CandidateReport::of(CandidateKind::Host, *address);
-        Local {
-            reports: hosts.iter().map(host).collect(),
-            hosts,
-            ..Local::default()
-        }
-    }
-}
 
 /// An offerer waiting for the answer.
 pub(crate) struct OfferCore {

@@ -1,10 +1,11 @@
 //! What a connection tells of how it came up, and how far it got when it did not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framewire_testkit::Link;
 use framewire_transport::{
-    CandidateKind, CloseReason, ConnectStep, ConnectionReport, PairOutcome, PeerConfig, Progress,
+    CandidateKind, CloseReason, ConnectStep, ConnectionReport, Endpoint, EndpointConfig,
+    PairOutcome, PeerConfig, Progress,
 };
 
 use crate::net::{Net, SECOND, config, connected, left_address, pair, right_address};
@@ -115,4 +116,54 @@ fn data_channels_that_are_blocked_inside_the_encryption_are_the_last_step() {
         panic!("{report:?}");
     };
     assert!(sent > 1 && received == 0, "{report:?}");
+}
+
+#[test]
+fn what_the_machine_says_of_datagrams_it_does_not_deliver_is_told_of_each_pair() {
+    let lo = || Endpoint::bind(EndpointConfig::default().with_interface("lo")).expect("bind");
+    let (client, worker) = (lo(), lo());
+    let config = config().with_connect_timeout(3 * SECOND);
+    let offer = client.offer(config).expect("offer");
+    // The worker learns no address of ours: it would find us otherwise.
+    let candidate = |line: &&str| line.starts_with("a=candidate:");
+    let lines = offer.sdp().lines().filter(|line| !candidate(line));
+    let silent: String = lines.map(|line| format!("{line}\r\n")).collect();
+    let (_theirs, answer) = worker
+        .answer(&silent, PeerConfig::default())
+        .expect("answer");
+    let (head, _) = answer.split_once("a=candidate:").expect("candidates");
+    let rest = answer.lines().filter(|line| !candidate(line));
+    let tail: String = rest
+        .skip_while(|line| !line.starts_with("a=end-of-candidates"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    // Nobody listens at the first; no loopback address reaches the second.
+    let answer = format!(
+        "{head}a=candidate:1 1 UDP 2130706431 127.0.0.1 1 typ host\r\n\
+         a=candidate:2 1 UDP 2130706430 192.0.2.1 9 typ srflx raddr 0.0.0.0 rport 0\r\n{tail}"
+    );
+    let ours = offer.accept_answer(&answer).expect("accept");
+    assert!(ours.wait_closed(Instant::now() + 60 * SECOND));
+    let report = ours.report();
+    let interfaces: Vec<_> = report
+        .local
+        .iter()
+        .map(|c| c.interface.as_deref())
+        .collect();
+    assert!(
+        interfaces.iter().all(|name| *name == Some("lo")),
+        "{report:?}"
+    );
+    let outcome = |remote: &str| {
+        let pair = report.pairs.iter().find(|p| p.remote.to_string() == remote);
+        pair.expect("tried").outcome.clone()
+    };
+    let refused = |reason: &str| PairOutcome::Refused {
+        reason: reason.into(),
+    };
+    assert_eq!(outcome("127.0.0.1:1"), refused("connection refused"));
+    let unroutable = refused("loopback reaches this machine only");
+    assert_eq!(outcome("192.0.2.1:9"), unroutable);
+    assert_eq!(report.remote[1].kind, CandidateKind::ServerReflexive);
+    assert_eq!(report.chosen, None);
 }
