@@ -43,7 +43,7 @@ for (const version of WITH_SOURCES) {
     assert.equal((await worker.info()).sessions, 1, "the client hangs up");
     await closeSession(scene, worker, page);
     const metrics = await worker.metrics();
-    assert.deepEqual([metrics("framewire_sessions_completed_total"), metrics("framewire_frames_total")], [1, FRAMES]);
+    assert.deepEqual([metrics("framewire_sessions_ended_total", { outcome: "completed" }), metrics("framewire_frames_total")], [1, FRAMES]);
     assert.equal(metrics("framewire_control_rejected_total"), 0);
   });
 
@@ -73,7 +73,7 @@ for (const version of WITH_SOURCES) {
     const result = await scene.run(page, "a result", () => client.until((one) => one.video_metadata.frame_id >= 10));
     assert.deepEqual(result.errors, []);
     await closeSession(scene, worker, page);
-    assert.equal((await worker.metrics())("framewire_source_sessions_total", { source: "rtsp" }), 1);
+    assert.equal((await worker.metrics())("framewire_sessions_started_total", { source: "rtsp" }), 1);
   });
 }
 

@@ -18,7 +18,7 @@ use crate::http::guard::Guard;
 use crate::keys::ApiKeys;
 use crate::latency::LatencySummary;
 use crate::library::WorkflowLibrary;
-use crate::metrics::{Metrics, Stage};
+use crate::metrics::{Metrics, Outcome};
 use crate::models::{ModelRegistry, RegistryOptions};
 use crate::session::known::KnownSessions;
 use crate::session::places::Places;
@@ -131,8 +131,8 @@ pub struct WorkerStats {
     pub video_frames: u64,
     /// Processed frames that are not on their track, by reason.
     pub video_dropped: Vec<(&'static str, u64)>,
-    /// What frames spent in each stage (`queue`, `decode`, `workflow`, `encode`), and in all from a complete frame received
-    /// to the encoded frame handed to the transport (`total`).
+    /// What frames spent in each stage (`queue`, `decode`, `workflow`, `encode`, `send`), and in all from a complete frame received
+    /// to the encoded frame handed to the transport, or without a track to its result (`total`).
     pub stages: Vec<(&'static str, LatencySummary)>,
     /// Times a source the worker pulls broke off and came back.
     pub reconnects: u64,
@@ -231,16 +231,14 @@ impl Worker {
         let metrics = &self.app.metrics;
         WorkerStats {
             sessions: self.app.places.taken(),
-            sessions_started: metrics.sessions_started.get(),
-            sessions_completed: metrics.sessions_completed.get(),
-            sessions_failed: metrics.sessions_failed.get(),
+            sessions_started: metrics.sessions_started.sum(),
+            sessions_completed: metrics.ended_as(Outcome::Completed),
+            sessions_failed: metrics.ended_as(Outcome::Failed),
             frames: metrics.frames.get(),
-            dropped: metrics.dropped(),
+            dropped: metrics.dropped.each().collect(),
             video_frames: metrics.video_sent.get(),
-            video_dropped: metrics.video_dropped(),
-            stages: Stage::ALL
-                .map(|stage| (stage.as_str(), metrics.stages[stage as usize].summary()))
-                .to_vec(),
+            video_dropped: metrics.video_dropped.each().collect(),
+            stages: metrics.stage_summaries(),
             reconnects: metrics.source_reconnects.get(),
             upload_bytes: metrics.upload_bytes.get(),
             upload_bytes_held: self.app.store.used(),

@@ -176,6 +176,8 @@ impl Shared {
         let spawned = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
+                let span = shared.span.clone();
+                let _entered = span.enter();
                 let _member = Member::enter(shared.clone());
                 body(&shared);
             });

@@ -123,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) pool: FramePool,
     pub(crate) plan: Plan,
     pub(crate) options: ClientOptions,
+    /// Where log lines belong; the worker's name of the session comes with its answer.
+    pub(super) span: tracing::Span,
 }
 
 impl Shared {
@@ -188,6 +190,8 @@ impl Shared {
         };
         let errors = Arc::new(ErrorLog::default());
         Shared {
+            // An error's level: it must be there wherever one is logged.
+            span: tracing::error_span!(parent: None, "session", session = tracing::field::Empty),
             state: Mutex::new(State {
                 start: Start::Not,
                 closed: false,
@@ -350,6 +354,7 @@ impl Shared {
             url: api.shown(),
         });
         if let Some(session) = &session {
+            self.span.record("session", session.id.as_str());
             tracing::info!(
                 session = session.id,
                 url = session.url,

@@ -7,6 +7,7 @@ use framewire_protocol::signalling::{BlockError, RequestError, WorkflowErrorBody
 use serde_json::{Value, json};
 
 use crate::library::LibraryError;
+use crate::metrics::Refusal;
 use crate::session::places::NoPlace;
 use crate::sources::SourceError;
 use crate::workflow::{CompileError, CompileErrorKind};
@@ -38,6 +39,32 @@ impl ApiError {
     /// 400 `WebRTCConfigurationError`.
     pub(crate) fn configuration(text: impl Into<String>) -> ApiError {
         RequestError::Configuration(text.into()).into()
+    }
+}
+
+impl ApiError {
+    /// Under which reason a refused session is counted.
+    pub(crate) fn refusal(&self) -> Refusal {
+        match self {
+            ApiError::Request(error) => match error {
+                RequestError::Invalid(_) => Refusal::Invalid,
+                RequestError::MissingApiKey | RequestError::NotAuthorized(_) => {
+                    Refusal::Unauthorized
+                }
+                RequestError::Configuration(_) => Refusal::Configuration,
+                RequestError::Offer(_) => Refusal::Offer,
+                RequestError::Source(_) => Refusal::Source,
+                RequestError::Workflow(_) => Refusal::Workflow,
+                RequestError::NotFound(_) => Refusal::NotFound,
+                RequestError::StreamQuota(_) | RequestError::AtCapacity(_) => Refusal::Full,
+                _ => Refusal::Internal,
+            },
+            ApiError::TooLarge(_) => Refusal::TooLarge,
+            ApiError::Slow => Refusal::Slow,
+            ApiError::Draining => Refusal::Draining,
+            // No request for a session is refused with these.
+            ApiError::SessionGone | ApiError::Session(..) => Refusal::Invalid,
+        }
     }
 }
 

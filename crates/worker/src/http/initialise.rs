@@ -11,10 +11,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use framewire_protocol::signalling::{Answer, Feature, RequestError, Secret, WorkerRequest};
 use serde_json::Value;
+use tracing::{Instrument, Span, field};
+use uuid::Uuid;
 
 use super::auth::{authorize, request_key};
 use super::errors::{ApiError, json_response};
 use super::read_body;
+use crate::metrics::Label;
 use crate::session::places::Place;
 use crate::session::{self, Session, SessionParts, Source};
 use crate::settings::{self, Settings};
@@ -28,16 +31,37 @@ pub(crate) async fn initialise(
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
     request: Request,
 ) -> Response {
-    match answer(&app, peer, request).await {
+    // One of these for every session, refused ones too. An error's level: it must be there wherever one is logged.
+    let id = Uuid::new_v4();
+    let span = tracing::error_span!(
+        parent: None,
+        "session",
+        session = %id,
+        client = %peer,
+        peer = field::Empty,
+        source = field::Empty,
+    );
+    start(app, id, peer, request).instrument(span).await
+}
+
+async fn start(app: Arc<App>, id: Uuid, peer: SocketAddr, request: Request) -> Response {
+    match answer(&app, id, peer, request).await {
         Ok(body) => json_response(StatusCode::OK, &body),
         Err(error) => {
-            tracing::info!(%error, "session refused");
+            let reason = error.refusal();
+            app.metrics.sessions_refused.of(reason).add(1);
+            tracing::info!(%error, reason = reason.as_str(), "session refused");
             error.into_response()
         }
     }
 }
 
-async fn answer(app: &Arc<App>, peer: SocketAddr, request: Request) -> Result<Value, ApiError> {
+async fn answer(
+    app: &Arc<App>,
+    id: Uuid,
+    peer: SocketAddr,
+    request: Request,
+) -> Result<Value, ApiError> {
     let headers = request.headers().clone();
     let body = read_body(app, request).await?;
     let request = WorkerRequest::parse(&body)?;
@@ -49,15 +73,15 @@ async fn answer(app: &Arc<App>, peer: SocketAddr, request: Request) -> Result<Va
     authorize(&app.keys, key.as_ref())?;
     let near = is_near(peer, &headers);
     let settings = Settings::of_request(&app.config, &request, key.is_some(), near)?;
-    let place = app
-        .places
-        .take()
-        .inspect_err(|_| app.metrics.sessions_refused.add(1))?;
+    let place = app.places.take()?;
     let app = app.clone();
     // Compiling, gathering and opening the upload file all block. The task ends by its own limits even when the client
     // hangs up meanwhile; the session then is never connected and ends by its connect limit.
     let owner = UploadOwner::of_key(key.as_ref().map(Secret::expose));
-    let begun = tokio::task::spawn_blocking(move || begin(&app, &request, settings, owner, place));
+    let span = Span::current();
+    let begun = tokio::task::spawn_blocking(move || {
+        span.in_scope(|| begin(&app, &request, settings, owner, place, id))
+    });
     begun.await.unwrap_or_else(|panic| {
         tracing::error!(%panic, "starting a session panicked");
         Err(RequestError::Internal.into())
@@ -71,6 +95,7 @@ fn begin(
     settings: Settings,
     owner: UploadOwner,
     place: Place,
+    id: Uuid,
 ) -> Result<Value, ApiError> {
     let offer = &request.webrtc_offer.sdp;
     let mut roles = settings.roles(offer)?;
@@ -99,11 +124,15 @@ fn begin(
             RequestError::Internal
         })?),
     };
+    let ours = settings.answer_agreement().is_some();
+    Span::current()
+        .record("peer", if ours { "framewire" } else { "original" })
+        .record("source", source.kind().as_str());
     if let Some(reason) = roles.fallback {
         tracing::warn!("no video towards the client: {reason}");
     }
     let named = settings.agreed(Feature::IceRestart);
-    let (known, key) = named.then(|| app.known.add(peer.ice())).unzip();
+    let (known, key) = named.then(|| app.known.add(id, peer.ice())).unzip();
     let now = Instant::now();
     let parts = SessionParts {
         place,
@@ -114,6 +143,7 @@ fn begin(
         uploads: (app.store.clone(), owner),
         metrics: app.metrics.clone(),
         known,
+        id,
         flush: app.config.limits.completion_drain,
         probe: settings.agreed(Feature::Probe),
     };

@@ -13,14 +13,16 @@ pub(crate) mod server;
 mod viewer;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
+use tracing::Instrument;
 
 use crate::worker::App;
 use errors::{ApiError, not_found};
@@ -53,8 +55,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    app.metrics.http_requests.add(1);
-    next.run(request).await
+    let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    // Never the path itself: what does not match is whatever somebody sent.
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    let method = request.method().clone();
+    let span = tracing::debug_span!("http", %method, route);
+    let response = next.run(request).instrument(span).await;
+    let (status, took) = (response.status().as_u16(), begun.elapsed());
+    app.metrics.http.answered(route, status, took);
+    let ms = took.as_secs_f64() * 1e3;
+    if method == Method::POST {
+        tracing::info!(%method, route, status, ms, "HTTP request answered");
+    } else {
+        tracing::debug!(%method, route, status, ms, "HTTP request answered");
+    }
+    response
 }
 
 /// A request body, whatever its content type says; bounded in bytes and time.

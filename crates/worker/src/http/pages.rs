@@ -31,14 +31,16 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
 
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let now = Gauges {
-        sessions: app.places.taken(),
+        sessions: app.places.census(),
         max_sessions: app.places.max(),
+        upload_space: app.config.limits.max_upload_space,
+        models: &app.models,
         upload_bytes_held: app.store.used(),
         uploads_kept: app.store.kept(),
         draining: app.places.draining(),
     };
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (content_type, app.metrics.render(now)).into_response()
+    (content_type, app.metrics.render(&now)).into_response()
 }
 
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Response {

@@ -1,194 +1,342 @@
-//! The data channels of the running sessions as Prometheus text: rates, round trips, losses, queues.
-//! The figures are the transport's.
+//! The data channels and tracks of all sessions together: rates, round trips, losses, queues.
+//! The figures are the transport's; what a session's counters came to stays in the sums after it.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{MutexGuard, PoisonError};
 
-use framewire_protocol::job::{FRESH_LABEL, RESULTS_LABEL, UPLOAD_LABEL};
-use framewire_transport::{ChannelStats, DataStats, PeerFigures};
+use framewire_transport::{ChannelStats, DataStats, PeerFigures, VideoStats, VideoTrack};
 
-use super::{Metrics, render::family};
+use super::label::Label;
+use super::reasons::{ChannelName, named};
+use super::text::Page;
+use super::{Histogram, Metrics};
 
-/// Channels with a name of their own. The client chooses labels, so any other is `other`.
-const CHANNELS: [&str; 3] = [RESULTS_LABEL, UPLOAD_LABEL, FRESH_LABEL];
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    /// As many as have a place.
+    living: Vec<Link>,
+    ended: Sums,
+}
+
+#[derive(Debug)]
+struct Link {
+    session: u64,
+    figures: PeerFigures,
+    track: Option<VideoTrack>,
+}
+
+/// Figures of any number of sessions.
+#[derive(Debug, Default, Clone)]
+struct Sums {
+    data: DataStats,
+    channels: [ChannelStats; ChannelName::ALL.len()],
+    video: VideoStats,
+}
 
 impl Metrics {
     /// The connection of a session, for as long as it runs. At most one for each place.
-    pub(crate) fn add_link(&self, session: u64, figures: PeerFigures) {
-        self.links().push((session, figures));
+    pub(crate) fn add_link(&self, session: u64, figures: PeerFigures, track: Option<VideoTrack>) {
+        self.links().living.push(Link {
+            session,
+            figures,
+            track,
+        });
     }
 
+    /// The session is over: its counters stay in the sums.
     pub(crate) fn remove_link(&self, session: u64) {
-        self.links().retain(|(id, _)| *id != session);
+        let mut links = self.links();
+        let at = links.living.iter().position(|link| link.session == session);
+        if let Some(at) = at {
+            let link = links.living.swap_remove(at);
+            link.add_to(&mut links.ended, &self.round_trips);
+            links.ended.keep_counters();
+        }
     }
 
-    pub(super) fn render_links(&self, text: &mut String) {
-        let links: Vec<(u64, PeerFigures)> = self.links().clone();
-        let (mut data, mut channels) = (Vec::new(), BTreeMap::new());
-        for (id, figures) in links {
-            data.push((id, figures.stats().data));
-            for (label, stats) in figures.channels() {
-                *channels.entry((id, known(&label))).or_default() += &stats;
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn render_links(&self, page: &mut Page) {
+        let sums = {
+            let links = self.links();
+            let mut sums = links.ended.clone();
+            for link in &links.living {
+                link.add_to(&mut sums, &self.round_trips);
+            }
+            sums
+        };
+        sums.render(page);
+        page.histogram(
+            "framewire_data_rtt_seconds",
+            "Round trips of the data channels: one of each session at each reading of this page, and at its end.",
+            &self.round_trips,
+        );
+    }
+}
+
+impl Link {
+    fn add_to(&self, sums: &mut Sums, round_trips: &Histogram) {
+        let data = self.figures.stats().data;
+        if !data.rtt.is_zero() {
+            round_trips.record(data.rtt);
+        }
+        for (sum, of) in DATA_GAUGES.iter().chain(DATA_COUNTERS).map(|row| row.2) {
+            *sum(&mut sums.data) += of(&data);
+        }
+        for (label, stats) in self.figures.channels() {
+            let name = named(&label).unwrap_or(ChannelName::Other);
+            sums.channels[name.index()] += &stats;
+        }
+        if let Some(track) = &self.track {
+            let stats = track.stats();
+            sums.video.target_bitrate = sums
+                .video
+                .target_bitrate
+                .saturating_add(stats.target_bitrate);
+            sums.video.unsent_bytes += stats.unsent_bytes;
+            for (sum, of) in TRACK_COUNTERS.iter().map(|row| row.2) {
+                *sum(&mut sums.video) += of(&stats);
             }
         }
-        render(text, &data, &channels);
     }
 }
 
-type Channels = BTreeMap<(u64, &'static str), ChannelStats>;
-
-fn known(label: &str) -> &'static str {
-    let known = CHANNELS.into_iter().find(|known| *known == label);
-    known.unwrap_or("other")
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-type OfData = fn(&DataStats) -> u64;
-type OfChannel = fn(&ChannelStats) -> u64;
-
-fn render(text: &mut String, data: &[(u64, DataStats)], channels: &Channels) {
-    let gauges: [(&str, &str, OfData); 8] = [
-        (
-            "rate_bytes_per_second",
-            "What the sender paces itself to.",
-            |s| s.rate,
-        ),
-        ("rtt_microseconds", "Smoothed round trip.", |s| {
-            micros(s.rtt)
-        }),
-        (
-            "min_rtt_microseconds",
-            "Shortest round trip of late.",
-            |s| micros(s.min_rtt),
-        ),
-        (
-            "in_flight_bytes",
-            "Bytes on their way to the client.",
-            |s| s.in_flight,
-        ),
-        ("unsent_bytes", "Bytes that are in no packet yet.", |s| {
-            s.unsent
-        }),
-        (
-            "window_bytes",
-            "Bytes the sender lets be on their way.",
-            |s| s.window,
-        ),
-        ("peer_window_bytes", "Bytes the client has room for.", |s| {
-            s.peer_window
-        }),
-        ("held_bytes", "Bytes received and not taken.", |s| s.held),
-    ];
-    let counters: [(&str, &str, OfData); 7] = [
-        ("packets_sent_total", "Packets sent.", |s| s.packets_sent),
-        ("packets_received_total", "Packets received.", |s| {
-            s.packets_received
-        }),
-        (
-            "retransmitted_total",
-            "Pieces of messages sent again.",
-            |s| s.retransmitted,
-        ),
-        ("lost_total", "Pieces taken for lost.", |s| s.lost),
-        ("timeouts_total", "Times everything was sent again.", |s| {
-            s.timeouts
-        }),
-        (
-            "abandoned_total",
-            "Messages given up on their way, too old.",
-            |s| s.abandoned,
-        ),
-        (
-            "dropped_total",
-            "Packets and pieces dropped as unusable.",
-            |s| s.dropped,
-        ),
-    ];
-    for (kind, families) in [("gauge", &gauges[..]), ("counter", &counters[..])] {
-        for (name, help, of) in families {
-            let one = |(id, stats): &(u64, DataStats)| (format!("session=\"{id}\""), of(stats));
-            let samples: Vec<_> = data.iter().map(one).collect();
-            family(text, &format!("data_{name}"), kind, help, &samples);
+impl Sums {
+    /// What an ended session still adds: what it did, not what it had.
+    fn keep_counters(&mut self) {
+        for (gauge, _) in DATA_GAUGES.iter().map(|row| row.2) {
+            *gauge(&mut self.data) = 0;
         }
+        for channel in &mut self.channels {
+            (channel.buffered, channel.unacknowledged) = (0, 0);
+        }
+        (self.video.target_bitrate, self.video.unsent_bytes) = (0, 0);
     }
-    let families: [(&str, &str, &str, OfChannel); 7] = [
-        (
-            "sent_bytes_total",
-            "counter",
-            "Bytes of messages sent.",
-            |s| s.bytes_sent,
-        ),
-        (
-            "received_bytes_total",
-            "counter",
-            "Bytes of messages received.",
-            |s| s.bytes_received,
-        ),
-        ("sent_messages_total", "counter", "Messages sent.", |s| {
-            s.messages_sent
-        }),
-        (
-            "received_messages_total",
-            "counter",
-            "Messages received.",
-            |s| s.messages_received,
-        ),
-        (
-            "retransmitted_bytes_total",
-            "counter",
-            "Bytes sent again.",
-            |s| s.retransmitted,
-        ),
-        (
-            "expired_total",
-            "counter",
-            "Messages too old before they left.",
-            |s| s.expired,
-        ),
-        (
-            "buffered_bytes",
-            "gauge",
-            "Bytes that are in no packet yet.",
-            |s| s.buffered,
-        ),
-    ];
-    for (name, kind, help, of) in families {
-        let one = |((id, channel), stats): (&(u64, &str), &ChannelStats)| {
-            (format!("session=\"{id}\",channel=\"{channel}\""), of(stats))
-        };
-        let samples: Vec<_> = channels.iter().map(one).collect();
-        family(text, &format!("channel_{name}"), kind, help, &samples);
+
+    fn render(&self, page: &mut Page) {
+        for (name, help, (_, of)) in DATA_GAUGES {
+            page.gauge(name, help, of(&self.data));
+        }
+        for (name, help, (_, of)) in DATA_COUNTERS {
+            page.counter(name, help, of(&self.data));
+        }
+        for (name, help, of) in CHANNEL_COUNTERS {
+            page.counters(name, help).each("channel", self.each(*of));
+        }
+        page.gauges(
+            "framewire_channel_buffered_bytes",
+            "Bytes that are in no packet yet, by channel.",
+        )
+        .each("channel", self.each(|channel| channel.buffered));
+        for (name, help, (_, of)) in TRACK_COUNTERS {
+            page.counter(name, help, of(&self.video));
+        }
+        page.gauge(
+            "framewire_track_target_bytes_per_second",
+            "What the encoders of all tracks should produce now.",
+            f64::from(self.video.target_bitrate) / 8.0,
+        );
+        page.gauge(
+            "framewire_track_unsent_bytes",
+            "Bytes of encoded frames that wait to leave.",
+            self.video.unsent_bytes,
+        );
+    }
+
+    fn each(
+        &self,
+        of: fn(&ChannelStats) -> u64,
+    ) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
+        let names = ChannelName::ALL.iter().map(|name| name.as_str());
+        names.zip(self.channels.iter().map(of))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Where a figure is, to write and to read.
+type Both<T> = (fn(&mut T) -> &mut u64, fn(&T) -> u64);
+type Row<T> = (&'static str, &'static str, T);
 
-    #[test]
-    fn labels_that_clients_choose_make_no_series_of_their_own() {
-        let (mut channels, mut text) = (Channels::new(), String::new());
-        for label in ["inference", "a\"} 1", "b", "framewire-results"] {
-            let mut stats = ChannelStats::default();
-            stats.bytes_sent = 5;
-            *channels.entry((7, known(label))).or_default() += &stats;
-        }
-        let mut data = DataStats::default();
-        (data.rate, data.rtt) = (1_000, Duration::from_millis(3));
-        data.abandoned = 4;
-        render(&mut text, &[(7, data)], &channels);
-        for line in [
-            "framewire_channel_sent_bytes_total{session=\"7\",channel=\"other\"} 10",
-            "framewire_channel_sent_bytes_total{session=\"7\",channel=\"inference\"} 5",
-            "framewire_data_rate_bytes_per_second{session=\"7\"} 1000",
-            "framewire_data_rtt_microseconds{session=\"7\"} 3000",
-            "framewire_data_abandoned_total{session=\"7\"} 4",
-        ] {
-            assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
-        }
-        assert_eq!(text.matches("_sent_bytes_total{").count(), 3);
-    }
+macro_rules! field {
+    ($name:ident) => {
+        (|stats| &mut stats.$name, |stats| stats.$name)
+    };
 }
+
+const DATA_GAUGES: &[Row<Both<DataStats>>] = &[
+    (
+        "framewire_data_rate_bytes_per_second",
+        "What the senders of all sessions pace themselves to.",
+        field!(rate),
+    ),
+    (
+        "framewire_data_in_flight_bytes",
+        "Bytes on their way to the clients.",
+        field!(in_flight),
+    ),
+    (
+        "framewire_data_unsent_bytes",
+        "Bytes that are in no packet yet.",
+        field!(unsent),
+    ),
+    (
+        "framewire_data_window_bytes",
+        "Bytes the senders let be on their way.",
+        field!(window),
+    ),
+    (
+        "framewire_data_peer_window_bytes",
+        "Bytes the clients have room for.",
+        field!(peer_window),
+    ),
+    (
+        "framewire_data_held_bytes",
+        "Bytes received and not taken.",
+        field!(held),
+    ),
+];
+
+const DATA_COUNTERS: &[Row<Both<DataStats>>] = &[
+    (
+        "framewire_data_packets_sent_total",
+        "Packets of the data channels sent.",
+        field!(packets_sent),
+    ),
+    (
+        "framewire_data_packets_received_total",
+        "Packets of the data channels received.",
+        field!(packets_received),
+    ),
+    (
+        "framewire_data_retransmitted_total",
+        "Pieces of messages sent again.",
+        field!(retransmitted),
+    ),
+    (
+        "framewire_data_lost_total",
+        "Pieces of messages taken for lost.",
+        field!(lost),
+    ),
+    (
+        "framewire_data_timeouts_total",
+        "Times a session sent everything again.",
+        field!(timeouts),
+    ),
+    (
+        "framewire_data_abandoned_total",
+        "Messages given up on their way, too old.",
+        field!(abandoned),
+    ),
+    (
+        "framewire_data_dropped_total",
+        "Packets and pieces dropped as unusable.",
+        field!(dropped),
+    ),
+];
+
+const CHANNEL_COUNTERS: &[Row<fn(&ChannelStats) -> u64>] = &[
+    (
+        "framewire_channel_sent_bytes_total",
+        "Bytes of messages sent, by channel.",
+        |stats| stats.bytes_sent,
+    ),
+    (
+        "framewire_channel_received_bytes_total",
+        "Bytes of messages received, by channel.",
+        |stats| stats.bytes_received,
+    ),
+    (
+        "framewire_channel_sent_messages_total",
+        "Messages sent, by channel.",
+        |stats| stats.messages_sent,
+    ),
+    (
+        "framewire_channel_received_messages_total",
+        "Messages received, by channel.",
+        |stats| stats.messages_received,
+    ),
+    (
+        "framewire_channel_retransmitted_bytes_total",
+        "Bytes sent again, by channel.",
+        |stats| stats.retransmitted,
+    ),
+    (
+        "framewire_channel_expired_total",
+        "Messages too old before they left, by channel.",
+        |stats| stats.expired,
+    ),
+];
+
+const TRACK_COUNTERS: &[Row<Both<VideoStats>>] = &[
+    (
+        "framewire_track_sent_bytes_total",
+        "Bytes of encoded frames sent.",
+        field!(bytes_sent),
+    ),
+    (
+        "framewire_track_received_bytes_total",
+        "Bytes of encoded frames received.",
+        field!(bytes_received),
+    ),
+    (
+        "framewire_track_frames_sent_total",
+        "Encoded frames sent.",
+        field!(frames_sent),
+    ),
+    (
+        "framewire_track_frames_received_total",
+        "Complete encoded frames received.",
+        field!(frames_received),
+    ),
+    (
+        "framewire_track_packets_sent_total",
+        "Packets of tracks sent.",
+        field!(packets_sent),
+    ),
+    (
+        "framewire_track_packets_received_total",
+        "Packets of tracks received, repairs included.",
+        field!(packets_received),
+    ),
+    (
+        "framewire_track_packets_lost_total",
+        "Packets that never came in time.",
+        field!(packets_lost),
+    ),
+    (
+        "framewire_track_frames_incomplete_total",
+        "Frames received and given up because a packet was missing.",
+        field!(dropped_incomplete),
+    ),
+    (
+        "framewire_track_frames_untaken_total",
+        "Frames received and dropped because decoding was late.",
+        field!(dropped_late_consumer),
+    ),
+    (
+        "framewire_track_frames_refused_total",
+        "Frames not sent because too much was waiting already.",
+        field!(refused_congested),
+    ),
+    (
+        "framewire_track_nacks_sent_total",
+        "Requests for repair sent.",
+        field!(nacks_sent),
+    ),
+    (
+        "framewire_track_nacks_received_total",
+        "Requests for repair received.",
+        field!(nacks_received),
+    ),
+    (
+        "framewire_track_keyframe_requests_sent_total",
+        "Keyframe requests sent.",
+        field!(keyframe_requests_sent),
+    ),
+    (
+        "framewire_track_keyframe_requests_received_total",
+        "Keyframe requests received.",
+        field!(keyframe_requests_received),
+    ),
+];

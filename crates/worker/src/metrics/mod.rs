@@ -1,25 +1,42 @@
-//! Counters of one worker.
-//! Not statistics of a single session: those go to its closing log line.
+//! What one worker counts over all its sessions, and how `GET /metrics` says it.
+//! Not statistics of a single session: those go to its closing log line. A label for each session would leave a new series
+//! in the database of whoever scrapes, for each session there ever was.
 
+mod histogram;
+mod http;
+mod label;
 mod links;
+mod process;
+mod reasons;
 mod render;
+mod text;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use framewire_transport::{PeerFigures, VideoTrack};
+pub(crate) use histogram::{Histogram, STAGE};
+pub(crate) use label::{Counters, Label};
+pub(crate) use reasons::{
+    DropReason, EndReason, ErrorKind, Outcome, Refusal, SessionState, Stage, VideoDropReason,
+};
+pub(crate) use render::Gauges;
 
-use crate::latency::Latency;
+use crate::latency::{Latency, LatencySummary};
 use crate::session::SourceKind;
+use histogram::{ROUND_TRIP, SESSION};
+use http::HttpMetrics;
+use label::Histograms;
+use links::Links;
 
-/// Everything counted. Each update is one relaxed atomic addition.
-#[derive(Debug, Default)]
+/// Everything counted. Each update is a relaxed atomic addition or two.
+#[derive(Debug)]
 pub(crate) struct Metrics {
-    pub(crate) sessions_started: Counter,
-    pub(crate) sessions_completed: Counter,
-    pub(crate) sessions_failed: Counter,
-    pub(crate) sessions_cut_short: Counter,
-    pub(crate) sessions_refused: Counter,
+    pub(crate) sessions_started: Counters<SourceKind>,
+    pub(crate) sessions_refused: Counters<Refusal>,
+    sessions_ended: Counters<EndReason>,
+    session_seconds: Histogram,
+    connect_seconds: Histogram,
     pub(crate) ice_restarts: Counter,
     pub(crate) ice_restarts_refused: Counter,
     pub(crate) frames: Counter,
@@ -30,116 +47,64 @@ pub(crate) struct Metrics {
     pub(crate) result_bytes: Counter,
     pub(crate) control_messages: Counter,
     pub(crate) control_rejected: Counter,
-    pub(crate) http_requests: Counter,
     pub(crate) probe_bytes_sent: Counter,
     pub(crate) probe_bytes_received: Counter,
     pub(crate) probe_rejected: Counter,
-    /// Sessions by kind of source.
-    pub(crate) source_sessions: [Counter; SourceKind::ALL.len()],
     /// Encoded frames of live sources.
-    pub(crate) source_received: [Counter; SourceKind::ALL.len()],
+    pub(crate) source_received: Counters<SourceKind>,
     /// Pictures made of them.
-    pub(crate) source_decoded: [Counter; SourceKind::ALL.len()],
+    pub(crate) source_decoded: Counters<SourceKind>,
     pub(crate) source_reconnects: Counter,
     pub(crate) video_sent: Counter,
     pub(crate) video_keyframes_sent: Counter,
     pub(crate) keyframe_requests_received: Counter,
-    pub(crate) stages: [Latency; Stage::ALL.len()],
-    dropped: [Counter; DropReason::ALL.len()],
-    video_dropped: [Counter; DropReason::ALL.len()],
-    tracks: Mutex<Vec<(u64, VideoTrack)>>,
-    links: Mutex<Vec<(u64, PeerFigures)>>,
+    pub(crate) dropped: Counters<DropReason>,
+    pub(crate) video_dropped: Counters<VideoDropReason>,
+    pub(crate) errors: Counters<ErrorKind>,
+    pub(crate) http: HttpMetrics,
+    stages: Histograms<Stage>,
+    /// The same in finer buckets, for the worker's own statistics.
+    latencies: Vec<Latency>,
+    /// Round trips of the sessions, one for each at each reading.
+    round_trips: Histogram,
+    links: Mutex<Links>,
 }
 
-/// Why a frame got no result, or is not on the track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DropReason {
-    /// A newer frame came before the workflow was free.
-    SlowWorkflow,
-    /// The result channel did not take it in time.
-    SlowChannel,
-    /// There is no result channel.
-    NoChannel,
-    /// It was old already, and a newer one waited.
-    Stale,
-    /// It, or one it needs, was lost or damaged.
-    Undecodable,
-    /// It would have left late.
-    NoRoom,
-    /// A newer frame came before the encoder was free.
-    SlowEncoder,
-    /// The encoder could not take it.
-    EncodeFailed,
-}
-
-impl DropReason {
-    const ALL: [DropReason; 8] = [
-        DropReason::SlowWorkflow,
-        DropReason::SlowChannel,
-        DropReason::NoChannel,
-        DropReason::Stale,
-        DropReason::Undecodable,
-        DropReason::NoRoom,
-        DropReason::SlowEncoder,
-        DropReason::EncodeFailed,
-    ];
-    /// Those that cost a result.
-    const OF_RESULTS: [DropReason; 5] = [
-        DropReason::SlowWorkflow,
-        DropReason::SlowChannel,
-        DropReason::NoChannel,
-        DropReason::Stale,
-        DropReason::Undecodable,
-    ];
-    /// Those that cost a picture on the track.
-    const OF_VIDEO: [DropReason; 3] = [
-        DropReason::NoRoom,
-        DropReason::SlowEncoder,
-        DropReason::EncodeFailed,
-    ];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            DropReason::SlowWorkflow => "slow_workflow",
-            DropReason::SlowChannel => "slow_channel",
-            DropReason::NoChannel => "no_channel",
-            DropReason::Stale => "stale",
-            DropReason::Undecodable => "undecodable",
-            DropReason::NoRoom => "no_room",
-            DropReason::SlowEncoder => "slow_encoder",
-            DropReason::EncodeFailed => "encode_failed",
-        }
-    }
-}
-
-/// Steps of a frame through the worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Waiting, before decoding and before the workflow.
-    Queue,
-    Decode,
-    Workflow,
-    Encode,
-    /// From the complete frame received to the encoded frame handed to the transport.
-    Total,
-}
-
-impl Stage {
-    pub(crate) const ALL: [Stage; 5] = [
-        Stage::Queue,
-        Stage::Decode,
-        Stage::Workflow,
-        Stage::Encode,
-        Stage::Total,
-    ];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Stage::Queue => "queue",
-            Stage::Decode => "decode",
-            Stage::Workflow => "workflow",
-            Stage::Encode => "encode",
-            Stage::Total => "total",
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics {
+            sessions_started: Counters::default(),
+            sessions_refused: Counters::default(),
+            sessions_ended: Counters::default(),
+            session_seconds: Histogram::new(SESSION),
+            connect_seconds: Histogram::new(STAGE),
+            ice_restarts: Counter::default(),
+            ice_restarts_refused: Counter::default(),
+            frames: Counter::default(),
+            frame_errors: Counter::default(),
+            upload_bytes: Counter::default(),
+            uploads_resumed: Counter::default(),
+            uploads_damaged: Counter::default(),
+            result_bytes: Counter::default(),
+            control_messages: Counter::default(),
+            control_rejected: Counter::default(),
+            probe_bytes_sent: Counter::default(),
+            probe_bytes_received: Counter::default(),
+            probe_rejected: Counter::default(),
+            source_received: Counters::default(),
+            source_decoded: Counters::default(),
+            source_reconnects: Counter::default(),
+            video_sent: Counter::default(),
+            video_keyframes_sent: Counter::default(),
+            keyframe_requests_received: Counter::default(),
+            dropped: Counters::default(),
+            video_dropped: Counters::default(),
+            errors: Counters::default(),
+            http: HttpMetrics::default(),
+            stages: Histograms::new(STAGE),
+            latencies: Stage::ALL.iter().map(|_| Latency::default()).collect(),
+            round_trips: Histogram::new(ROUND_TRIP),
+            links: Mutex::default(),
         }
     }
 }
@@ -158,54 +123,49 @@ impl Counter {
     }
 }
 
-/// What is read at the moment of asking.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Gauges {
-    pub(crate) sessions: usize,
-    pub(crate) max_sessions: usize,
-    pub(crate) upload_bytes_held: u64,
-    pub(crate) uploads_kept: usize,
-    pub(crate) draining: bool,
-}
-
 impl Metrics {
-    /// Frames get no result.
-    pub(crate) fn lose(&self, reason: DropReason, count: u64) {
-        self.dropped[reason as usize].add(count);
+    /// What a stage took for one frame.
+    pub(crate) fn stage(&self, stage: Stage, took: Duration) {
+        self.stages.of(stage).record(took);
+        self.latencies[stage.index()].record(took); // one was made for each
     }
 
-    /// A frame is not on the track.
-    pub(crate) fn lose_video(&self, reason: DropReason) {
-        self.video_dropped[reason as usize].add(1);
+    /// What frames spent in each stage so far.
+    pub(crate) fn stage_summaries(&self) -> Vec<(&'static str, LatencySummary)> {
+        let stages = Stage::ALL.iter().zip(&self.latencies);
+        stages
+            .map(|(stage, latency)| (stage.as_str(), latency.summary()))
+            .collect()
     }
 
-    /// Frames without a result by reason.
-    pub(crate) fn dropped(&self) -> Vec<(&'static str, u64)> {
-        let count = |reason: DropReason| (reason.as_str(), self.dropped[reason as usize].get());
-        DropReason::OF_RESULTS.map(count).to_vec()
+    /// A session's connection came up, this long after its answer.
+    pub(crate) fn connected(&self, took: Duration) {
+        self.connect_seconds.record(took);
     }
 
-    /// Processed frames that are not on their track by reason.
-    pub(crate) fn video_dropped(&self) -> Vec<(&'static str, u64)> {
-        let count =
-            |reason: DropReason| (reason.as_str(), self.video_dropped[reason as usize].get());
-        DropReason::OF_VIDEO.map(count).to_vec()
+    /// A session is over.
+    pub(crate) fn ended(&self, reason: EndReason, took: Duration) {
+        self.sessions_ended.of(reason).add(1);
+        self.session_seconds.record(took);
+        let kind = match reason {
+            EndReason::Done | EndReason::ClientLeft | EndReason::Shutdown => return,
+            EndReason::SourceFailed => ErrorKind::Source,
+            EndReason::UploadStalled | EndReason::UploadDamaged => ErrorKind::Upload,
+            EndReason::TimedOut => ErrorKind::Timeout,
+            EndReason::ClientVanished | EndReason::NeverConnected | EndReason::ConnectionLost => {
+                ErrorKind::Connection
+            }
+            EndReason::Internal => ErrorKind::Internal,
+        };
+        self.errors.of(kind).add(1);
     }
 
-    /// The track of a session, for as long as it runs. At most one for each place.
-    pub(crate) fn add_track(&self, session: u64, track: VideoTrack) {
-        self.tracks().push((session, track));
-    }
-
-    pub(crate) fn remove_track(&self, session: u64) {
-        self.tracks().retain(|(id, _)| *id != session);
-    }
-
-    fn links(&self) -> MutexGuard<'_, Vec<(u64, PeerFigures)>> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tracks(&self) -> MutexGuard<'_, Vec<(u64, VideoTrack)>> {
-        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sessions that came to this.
+    pub(crate) fn ended_as(&self, outcome: Outcome) -> u64 {
+        let reasons = EndReason::ALL.iter().copied();
+        reasons
+            .filter(|reason| reason.outcome() == outcome)
+            .map(|reason| self.sessions_ended.of(reason).get())
+            .sum()
     }
 }

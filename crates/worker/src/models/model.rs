@@ -4,6 +4,7 @@
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use framewire_media::Frame;
 
@@ -13,6 +14,7 @@ use super::engine::{self, Backend, EngineError, EnginePool};
 use super::family::{Candidate, Head, Keep, MismatchError};
 use super::nms::{NmsOptions, suppress};
 use super::preprocess::{Picture, Placement, Preprocessor};
+use crate::metrics::{Counter, Histogram, STAGE};
 
 /// Most engines of one model; more than cores only costs memory.
 const MAX_ENGINES: usize = 8;
@@ -133,6 +135,16 @@ pub struct Model {
     /// Input tensors for reuse; never more than engines.
     scratch: Mutex<Vec<Vec<f32>>>,
     scratch_limit: usize,
+    usage: Usage,
+}
+
+/// What a model was used for, since it was loaded.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    /// Each picture with its time, preparing it and reading the outputs included.
+    pub(crate) inferences: Histogram,
+    /// Pictures without a result.
+    pub(crate) errors: Counter,
 }
 
 impl Model {
@@ -155,6 +167,10 @@ impl Model {
             engines,
             scratch: Mutex::default(),
             scratch_limit: limit,
+            usage: Usage {
+                inferences: Histogram::new(STAGE),
+                errors: Counter::default(),
+            },
         };
         model.first_run().map_err(LoadError::FirstRun)?;
         tracing::info!(
@@ -208,6 +224,15 @@ impl Model {
         self.engines.backend()
     }
 
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// How long pictures waited for a free engine, all together.
+    pub(crate) fn waited(&self) -> Duration {
+        self.engines.waited()
+    }
+
     /// The `allowed` list of a class filter: names the model does not have are ignored.
     #[must_use]
     pub fn allow(&self, names: &[impl AsRef<str>]) -> Vec<bool> {
@@ -226,7 +251,7 @@ impl Model {
         };
         let mut candidates = Vec::new();
         let mut placement = None;
-        self.infer(picture, |outputs, place| {
+        self.counted(picture, |outputs, place| {
             placement = Some(place);
             match &self.head {
                 Head::Ssd(head) => Ok(head.decode(outputs, keep, &mut candidates)?),
@@ -249,7 +274,7 @@ impl Model {
     /// Confidence of each class, in class order, for a picture. Blocks like [`Model::detect`].
     pub fn classify(&self, frame: &Frame) -> Result<Vec<f32>, RunError> {
         let mut scores = Vec::new();
-        self.infer(picture(frame)?, |outputs, _| {
+        self.counted(picture(frame)?, |outputs, _| {
             let Head::Classification(head) = &self.head else {
                 return Err(self.wrong_task(TaskType::Classification));
             };
@@ -301,6 +326,21 @@ impl Model {
             confidence: candidate.confidence,
             corners,
         })
+    }
+
+    /// [`infer`](Self::infer) for somebody's picture.
+    fn counted(
+        &self,
+        picture: Picture<'_>,
+        read: impl FnMut(&[engine::Tensor<'_>], Placement) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let begun = Instant::now();
+        let result = self.infer(picture, read);
+        match result {
+            Ok(()) => self.usage.inferences.record(begun.elapsed()),
+            Err(_) => self.usage.errors.add(1),
+        }
+        result
     }
 
     fn infer(

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::pipeline::Tally;
 use super::queue::Handed;
 use super::source::SourceKind;
-use crate::metrics::Metrics;
-pub(crate) use crate::metrics::{DropReason, Stage};
+pub(crate) use crate::metrics::{DropReason, Stage, VideoDropReason};
+use crate::metrics::{ErrorKind, Metrics};
 
 /// Both books, and which column of the worker's is meant.
 #[derive(Debug)]
@@ -29,12 +29,12 @@ impl Counts {
 
     /// An encoded frame came.
     pub(crate) fn received(&self) {
-        self.metrics.source_received[self.kind as usize].add(1);
+        self.metrics.source_received.of(self.kind).add(1);
     }
 
     /// A picture was made of it.
     pub(crate) fn decoded(&self) {
-        self.metrics.source_decoded[self.kind as usize].add(1);
+        self.metrics.source_decoded.of(self.kind).add(1);
         self.tally.decoded.add(1);
     }
 
@@ -45,19 +45,25 @@ impl Counts {
 
     /// Pictures that gave way to newer ones.
     pub(crate) fn passed(&self, count: u64) {
-        self.metrics.lose(DropReason::SlowWorkflow, count);
+        self.metrics.dropped.of(DropReason::SlowWorkflow).add(count);
         self.tally.skipped.add(count);
     }
 
     /// A frame gets no result.
     pub(crate) fn dropped(&self, reason: DropReason) {
-        self.metrics.lose(reason, 1);
+        self.metrics.dropped.of(reason).add(1);
+        if reason == DropReason::Undecodable {
+            self.error(ErrorKind::Decode);
+        }
         self.tally.dropped.add(1);
     }
 
     /// A frame got a result but is not on the track.
-    pub(crate) fn not_streamed(&self, reason: DropReason) {
-        self.metrics.lose_video(reason);
+    pub(crate) fn not_streamed(&self, reason: VideoDropReason) {
+        self.metrics.video_dropped.of(reason).add(1);
+        if reason == VideoDropReason::EncodeFailed {
+            self.error(ErrorKind::Encode);
+        }
         self.tally.not_streamed.add(1);
     }
 
@@ -81,6 +87,11 @@ impl Counts {
 
     /// What a stage took for one frame.
     pub(crate) fn stage(&self, stage: Stage, took: Duration) {
-        self.metrics.stages[stage as usize].record(took);
+        self.metrics.stage(stage, took);
+    }
+
+    /// Something went wrong with a frame.
+    pub(crate) fn error(&self, kind: ErrorKind) {
+        self.metrics.errors.of(kind).add(1);
     }
 }

@@ -9,51 +9,40 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use framewire_protocol::chunk::{CHUNK_SIZE, split_result};
-use framewire_protocol::job::{Completion, Job, JobEnd, JobInput, JobOutput, JobWarning};
+use framewire_protocol::job::{Completion, JobEnd, JobInput, JobOutput, JobWarning};
 use framewire_transport::{CloseReason, DataChannel, Peer, PeerEvent};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::compress::{self, Compression};
 use super::control::{Control, number};
+use super::ending::{Ending, state_of};
 use super::known::Known;
+use super::parts::SessionParts;
 use super::pipeline::{Pipeline, Plan, Shared, Tally};
-use super::places::Place;
 use super::probe::Probe;
-use super::source::Source;
+use super::source::{Source, SourceKind};
 use super::upload::Receiving;
-use crate::metrics::Metrics;
-use crate::upload::{UploadOwner, UploadStore};
+use super::waits::{drained, sleep_until};
+use crate::metrics::{ErrorKind, Label, SessionState};
 
 /// What the transport has heard nothing for when it says [`PeerEvent::Stalled`].
 const STALLED: Duration = Duration::from_secs(3);
 /// Warnings of one session in the log; the rest is only counted.
 const LOGGED_WARNINGS: u64 = 10;
 
-/// Everything a session is made of.
-pub(crate) struct SessionParts {
-    pub(crate) place: Place,
-    pub(crate) peer: Peer,
-    pub(crate) job: Job,
-    pub(crate) plan: Plan,
-    pub(crate) source: Source,
-    /// Where uploads are kept over sessions, and whose this session's are.
-    pub(crate) uploads: (UploadStore, UploadOwner),
-    pub(crate) metrics: Arc<Metrics>,
-    /// Its name, where the client was told one.
-    pub(crate) known: Option<Known>,
-    /// Longest time the last messages get to leave.
-    pub(crate) flush: Duration,
-    /// Whether the client may measure the connection.
-    pub(crate) probe: bool,
-}
-
 /// A running session, as its own thread sees it.
 pub(crate) struct Session {
     /// Before the peer, so that a session that ends is no longer found.
-    _known: Option<Known>,
+    known: Option<Known>,
+    id: Uuid,
     peer: Peer,
     plan: Option<Plan>,
     source: Option<Source>,
+    kind: SourceKind,
+    /// Where it is, as the worker's gauges know.
+    state: SessionState,
+    started: Instant,
     receiving: Receiving,
     probe: Probe,
     flush: Duration,
@@ -72,7 +61,6 @@ pub(crate) struct Session {
 impl Session {
     /// Starts the session's thread. On failure the connection is dropped with the parts.
     pub(crate) fn spawn(parts: SessionParts) -> io::Result<()> {
-        let span = tracing::info_span!("session", id = parts.place.id());
         let cut = parts.place.cut_signal();
         let shared = Shared {
             control: Arc::new(Control::new(parts.job)),
@@ -80,12 +68,17 @@ impl Session {
             metrics: parts.metrics,
             tally: Arc::new(Tally::default()),
             place: Arc::new(parts.place),
-            span,
+            // The request's: what is logged before and after the answer has the same fields.
+            span: tracing::Span::current(),
         };
         let probe = Probe::new(parts.probe, parts.peer.figures(), shared.metrics.clone());
         let session = Session {
-            _known: parts.known,
+            known: parts.known,
+            id: parts.id,
             peer: parts.peer,
+            kind: parts.source.kind(),
+            state: SessionState::Starting,
+            started: Instant::now(),
             plan: Some(parts.plan),
             source: Some(parts.source),
             receiving: Receiving::new(parts.uploads, shared.clone()),
@@ -112,7 +105,6 @@ impl Session {
     fn run(mut self, runtime: &tokio::runtime::Runtime, cut: watch::Receiver<bool>) {
         let span = self.shared.span.clone();
         let _entered = span.enter();
-        let started = Instant::now();
         self.begin();
         let drive = AssertUnwindSafe(|| runtime.block_on(self.drive(cut)));
         let panicked = catch_unwind(drive).is_err();
@@ -120,23 +112,19 @@ impl Session {
         if let Some(pipeline) = &self.pipeline {
             pipeline.halt();
         }
-        self.shared.metrics.remove_track(self.shared.place.id());
         self.flush_upload();
         self.shared.metrics.remove_link(self.shared.place.id());
         self.receiving.end(self.end.as_ref(), self.left);
-        self.log_end(started.elapsed(), panicked);
+        self.is_at(SessionState::Ending);
+        self.log_end(self.started.elapsed(), panicked);
     }
 
-    fn begin(&self) {
+    fn begin(&mut self) {
+        self.is_at(SessionState::Connecting);
         let metrics = &self.shared.metrics;
-        metrics.sessions_started.add(1);
-        let source = self.source.as_ref().map(Source::kind);
-        if let Some(kind) = source {
-            metrics.source_sessions[kind as usize].add(1);
-        }
+        metrics.sessions_started.of(self.kind).add(1);
         let track = self.peer.video();
         tracing::info!(
-            source = source.map(|kind| kind.as_str()),
             video = track
                 .as_ref()
                 .map(|track| format!("{:?}", track.direction())),
@@ -147,10 +135,19 @@ impl Session {
                 .map(|out| out.codec.to_string()),
             "session started"
         );
-        metrics.add_link(self.shared.place.id(), self.peer.figures());
-        if let Some(track) = track {
-            metrics.add_track(self.shared.place.id(), track);
+        metrics.add_link(self.shared.place.id(), self.peer.figures(), track);
+    }
+
+    fn is_at(&mut self, state: SessionState) {
+        if state == self.state {
+            return;
         }
+        let came_up = matches!(state, SessionState::Uploading | SessionState::Running);
+        if came_up && self.state == SessionState::Connecting {
+            self.shared.metrics.connected(self.started.elapsed());
+        }
+        self.state = state;
+        self.shared.place.is_at(state, Some(self.kind));
     }
 
     async fn drive(&mut self, mut cut: watch::Receiver<bool>) {
@@ -169,6 +166,7 @@ impl Session {
             if self.end.is_some() {
                 return;
             }
+            self.is_at(state_of(phase));
             if phase.is_ending() {
                 control.stop();
                 if let Some(pipeline) = &self.pipeline {
@@ -320,6 +318,14 @@ impl Session {
         let Some(channel) = self.shared.control.results_channel() else {
             return self.shared.control.handle(JobInput::Drained);
         };
+        let mut completion = completion.clone();
+        for error in &mut completion.errors {
+            tracing::warn!(error, "the client is told what went wrong");
+            // Who was told the session's name in the answer adds it without our help.
+            if self.known.is_none() {
+                error.push_str(&format!(" (session {})", self.id));
+            }
+        }
         let body = completion.body(chrono::Local::now().naive_local());
         let frame = completion.header_frame();
         let sent = split_result(frame, Bytes::from(body), CHUNK_SIZE)
@@ -336,6 +342,7 @@ impl Session {
     fn warn(&mut self, warning: &JobWarning) {
         if matches!(warning, JobWarning::Control(_) | JobWarning::NegativeAck) {
             self.shared.metrics.control_rejected.add(1);
+            self.shared.metrics.errors.of(ErrorKind::Control).add(1);
             self.shared.tally.control_rejected.add(1);
         }
         self.warnings += 1;
@@ -345,28 +352,20 @@ impl Session {
     }
 
     fn log_end(&self, took: Duration, panicked: bool) {
-        let (metrics, tally) = (&self.shared.metrics, &self.shared.tally);
-        let end = match (&self.end, &self.closed) {
-            _ if panicked => "internal error".to_owned(),
-            (Some(JobEnd::PeerLeft), Some(reason)) => reason.to_string(),
-            (Some(end), _) => end.to_string(),
-            (None, _) => "unknown".to_owned(),
+        let tally = &self.shared.tally;
+        let how = Ending {
+            end: self.end.as_ref(),
+            closed: self.closed.as_ref(),
+            panicked,
         };
-        let left = matches!(
-            self.closed,
-            None | Some(CloseReason::Remote | CloseReason::Local)
-        );
-        let counter = match &self.end {
-            Some(JobEnd::Done) => &metrics.sessions_completed,
-            Some(JobEnd::PeerLeft) if left => &metrics.sessions_cut_short,
-            Some(JobEnd::Shutdown) => &metrics.sessions_cut_short,
-            _ => &metrics.sessions_failed,
-        };
-        counter.add(1);
+        let (end, reason) = (how.text(), how.reason());
+        self.shared.metrics.ended(reason, took);
+        let data = self.peer.figures().stats().data;
         let track = self.peer.video().map(|track| track.stats());
         let track = track.as_ref();
         tracing::info!(
             end,
+            reason = reason.as_str(),
             seconds = took.as_secs_f64(),
             frames = tally.frames.get(),
             frame_errors = tally.frame_errors.get(),
@@ -382,6 +381,9 @@ impl Session {
                 track.map(|stats| stats.dropped_incomplete + stats.dropped_late_consumer),
             track_nacks = track.map(|stats| stats.nacks_sent + stats.nacks_received),
             track_bitrate = track.map(|stats| stats.target_bitrate),
+            rtt_ms = data.rtt.as_secs_f64() * 1e3,
+            data_lost = data.lost,
+            data_retransmitted = data.retransmitted,
             upload_bytes = tally.upload_bytes.get(),
             result_bytes = tally.result_bytes.get(),
             control_messages = tally.control_messages.get(),
@@ -389,20 +391,5 @@ impl Session {
             warnings = self.warnings,
             "session ended"
         );
-    }
-}
-
-async fn drained(channel: Option<&DataChannel>) {
-    match channel {
-        // A channel that closed has drained as far as it ever will.
-        Some(channel) => drop(channel.buffered_at_most(0).await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }

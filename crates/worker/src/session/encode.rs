@@ -8,7 +8,7 @@ use framewire_media::{EncoderOptions, Frame, VideoEncoder};
 use framewire_transport::{OutgoingFrame, VideoCodec, VideoSendError, VideoTrack};
 
 use super::control::Control;
-use super::count::{Counts, DropReason, Stage};
+use super::count::{Counts, Stage, VideoDropReason};
 use super::process::KEEPS_UP;
 use super::queue::Handoff;
 use super::source::SourceFacts;
@@ -57,7 +57,7 @@ impl Encode {
                 if self.control.is_stopped() {
                     return;
                 }
-                self.counts.not_streamed(DropReason::NoRoom);
+                self.counts.not_streamed(VideoDropReason::NoRoom);
                 continue;
             }
             if self.track.take_keyframe_request() {
@@ -73,7 +73,10 @@ impl Encode {
                     self.counts.not_streamed(reason);
                     failures += 1;
                     if failures <= LOGGED_FAILURES {
-                        tracing::warn!("a frame was not sent on the track: {text}");
+                        tracing::warn!(
+                            rtp_time = next.rtp_time,
+                            "a frame was not sent on the track: {text}"
+                        );
                     }
                 }
             }
@@ -89,7 +92,7 @@ impl Encode {
         }
         let (next, passed) = self.frames.pop_newest()?;
         for _ in 0..passed {
-            self.counts.not_streamed(DropReason::SlowEncoder);
+            self.counts.not_streamed(VideoDropReason::SlowEncoder);
         }
         Some(next)
     }
@@ -102,7 +105,7 @@ impl Encode {
     ) -> Result<(), Failure> {
         let bitrate = self.track.target_bitrate();
         let encode_failed = |error: &dyn std::fmt::Display| {
-            Failure::Lost(DropReason::EncodeFailed, error.to_string())
+            Failure::Lost(VideoDropReason::EncodeFailed, error.to_string())
         };
         let encoder = match encoder {
             Some(encoder) => encoder,
@@ -140,7 +143,7 @@ impl Encode {
                 Ok(())
             }
             Err(error @ (VideoSendError::Congested | VideoSendError::NotConnected)) => {
-                Err(Failure::Lost(DropReason::NoRoom, error.to_string()))
+                Err(Failure::Lost(VideoDropReason::NoRoom, error.to_string()))
             }
             Err(_) => Err(Failure::Over),
         }
@@ -177,7 +180,7 @@ impl Encode {
 /// Why a frame was not sent.
 enum Failure {
     /// This one only.
-    Lost(DropReason, String),
+    Lost(VideoDropReason, String),
     /// No further one will be either.
     Over,
 }

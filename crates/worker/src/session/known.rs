@@ -37,10 +37,10 @@ pub(crate) enum NotYours {
 }
 
 impl KnownSessions {
-    /// Gives a session a name and a secret nobody can guess.
-    pub(crate) fn add(self: &Arc<KnownSessions>, ice: IceHandle) -> (Known, SessionKey) {
+    /// Lets a session be found by its name; the secret nobody can guess.
+    pub(crate) fn add(self: &Arc<KnownSessions>, id: Uuid, ice: IceHandle) -> (Known, SessionKey) {
         let secret: [u8; SESSION_SECRET_BYTES] = rand::random();
-        let id = Uuid::new_v4().hyphenated().to_string();
+        let id = id.hyphenated().to_string();
         let key = SessionKey::new(&id, secret).expect("a UUID in its usual form");
         let entry = Entry {
             key: key.clone(),
@@ -89,8 +89,8 @@ mod tests {
             .unwrap();
         let (peer, _) = endpoint.answer(offer.sdp(), PeerConfig::default()).unwrap();
         let sessions = Arc::new(KnownSessions::default());
-        let (known, key) = sessions.add(peer.ice());
-        let (other, other_key) = sessions.add(peer.ice());
+        let (known, key) = sessions.add(Uuid::new_v4(), peer.ice());
+        let (other, other_key) = sessions.add(Uuid::new_v4(), peer.ice());
         assert_ne!(key, other_key);
         let find = |id: &str, secret: &str| sessions.find(id, Some(&Secret::new(secret))).err();
         assert_eq!(find(key.id(), key.secret()), None);

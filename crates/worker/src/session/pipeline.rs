@@ -294,6 +294,7 @@ impl Parts<'_> {
             from_file,
             realtime: plan.realtime,
             origin: None,
+            failures: 0,
         };
         let ends = (
             CloseOnDrop(frames.clone()),

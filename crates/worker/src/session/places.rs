@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::source::SourceKind;
+use crate::metrics::{Label, SessionState};
+
 /// All places of one worker.
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -20,8 +23,13 @@ pub(crate) struct Places {
 #[derive(Debug, Default)]
 struct State {
     taken: usize,
+    census: Census,
     draining: bool,
 }
+
+/// Where the sessions are: how many by state and kind of source.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Census([[usize; 1 + SourceKind::ALL.len()]; SessionState::ALL.len()]);
 
 /// Why there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +45,22 @@ pub(crate) enum NoPlace {
 pub(crate) struct Place {
     places: Arc<Places>,
     id: u64,
+    at: Mutex<(SessionState, Option<SourceKind>)>,
+}
+
+impl Census {
+    /// Sessions in a state with a source; `None`: the source is not known yet.
+    pub(crate) fn count(&self, state: SessionState, source: Option<SourceKind>) -> usize {
+        self.0[state.index()][column(source)] // a row for each state, a column for each source and none
+    }
+
+    fn of(&mut self, state: SessionState, source: Option<SourceKind>) -> &mut usize {
+        &mut self.0[state.index()][column(source)] // as above
+    }
+}
+
+fn column(source: Option<SourceKind>) -> usize {
+    source.map_or(0, |source| 1 + source.index())
 }
 
 impl Places {
@@ -60,15 +84,22 @@ impl Places {
             return Err(NoPlace::Full(self.max));
         }
         state.taken += 1;
+        *state.census.of(SessionState::Starting, None) += 1;
         Ok(Place {
             places: self.clone(),
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            at: Mutex::new((SessionState::Starting, None)),
         })
     }
 
     /// Sessions running now.
     pub(crate) fn taken(&self) -> usize {
         self.lock().taken
+    }
+
+    /// The same, by where they are.
+    pub(crate) fn census(&self) -> Census {
+        self.lock().census
     }
 
     pub(crate) fn max(&self) -> usize {
@@ -125,6 +156,17 @@ impl Place {
         self.id
     }
 
+    /// The session is here now, for whoever counts.
+    pub(crate) fn is_at(&self, state: SessionState, source: Option<SourceKind>) {
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        if *at != (state, source) {
+            let mut places = self.places.lock();
+            *places.census.of(at.0, at.1) -= 1;
+            *places.census.of(state, source) += 1;
+            *at = (state, source);
+        }
+    }
+
     /// Turns true when the session must end at once.
     pub(crate) fn cut_signal(&self) -> watch::Receiver<bool> {
         self.places.cut.subscribe()
@@ -133,7 +175,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.lock().taken -= 1;
+        let (state, source) = *self.at.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
+        places.taken -= 1;
+        *places.census.of(state, source) -= 1;
+        drop(places);
         self.places.changed.notify_all();
     }
 }
@@ -154,6 +200,20 @@ mod tests {
         assert!(places.ready());
         drop(second);
         assert_eq!(places.taken(), 0);
+    }
+
+    #[test]
+    fn the_census_follows_each_session_and_forgets_it_with_its_place() {
+        let places = Places::new(2);
+        let (first, second) = (places.take().unwrap(), places.take().unwrap());
+        first.is_at(SessionState::Running, Some(SourceKind::Track));
+        let count = |state, source| places.census().count(state, source);
+        assert_eq!(count(SessionState::Starting, None), 1);
+        assert_eq!(count(SessionState::Running, Some(SourceKind::Track)), 1);
+        drop(first);
+        assert_eq!(count(SessionState::Running, Some(SourceKind::Track)), 0);
+        drop(second);
+        assert_eq!(count(SessionState::Starting, None), 0);
     }
 
     #[test]

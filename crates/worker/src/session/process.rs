@@ -12,17 +12,21 @@ use framewire_protocol::message::VideoMetadata;
 use serde_json::{Map, Value};
 
 use super::control::Control;
-use super::count::{Counts, DropReason, Stage};
+use super::count::{Counts, DropReason, Stage, VideoDropReason};
 use super::encode::StreamFrame;
 use super::queue::{Handed, Handoff};
 use super::rate::FrameRate;
 use super::source::{RtpClock, SourceFacts, SourceFrame};
 use super::stream::Streamer;
 use super::work::Work;
+use crate::metrics::ErrorKind;
 use crate::workflow::{FrameMetadata, Outputs};
 
 /// A stage that takes no longer than this for a frame works off a burst; a slower one goes on with the newest.
 pub(crate) const KEEPS_UP: Duration = Duration::from_millis(10);
+
+/// Frames without outputs that one session logs; the rest is only counted.
+const LOGGED_FAILURES: u64 = 5;
 
 /// A frame that went through the workflow.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(crate) struct Processed {
     /// What went wrong before serialization.
     pub(crate) errors: Vec<String>,
     pub(crate) took: Duration,
+    /// When the source's frame was complete at the worker.
+    pub(crate) received: Instant,
 }
 
 /// Where processed pictures go.
@@ -64,6 +70,8 @@ pub(crate) struct Process {
     pub(crate) realtime: bool,
     /// Timestamp of the first frame of a live source.
     pub(crate) origin: Option<i64>,
+    /// Frames without outputs so far.
+    pub(crate) failures: u64,
 }
 
 /// The times of one frame so far.
@@ -121,8 +129,13 @@ impl Process {
         let stamps = source.stamps;
         let queue = stamps.waited + started.saturating_duration_since(stamps.ready);
         let context = Arc::new(self.context(id, received_at, measured, facts));
+        let span = tracing::debug_span!("frame", frame = id.0);
+        let _entered = span.enter();
         let mut errors = Vec::new();
         let outputs = self.work.run(&source.frame, &context);
+        if let Err(error) = &outputs {
+            self.failed(id, error);
+        }
         let outputs = outputs.map_err(|error| errors.push(error)).ok();
         let times = Times {
             rtp_time: source
@@ -163,9 +176,19 @@ impl Process {
             outputs,
             errors,
             took: times.workflow,
+            received: stamps.received,
         };
         // The result goes first: a client pairs it with the frame that follows.
         self.hand_over(result, picture)
+    }
+
+    /// The client reads the error in the frame's result.
+    fn failed(&mut self, id: FrameId, error: &str) {
+        self.counts.error(ErrorKind::Workflow);
+        self.failures += 1;
+        if self.failures <= LOGGED_FAILURES {
+            tracing::warn!(frame = id.0, error, "a frame has no outputs");
+        }
     }
 
     fn hand_over(&self, result: Processed, picture: Option<StreamFrame>) -> bool {
@@ -179,7 +202,7 @@ impl Process {
         };
         // A track that is over ends nothing: results still go.
         if to.frames.push(picture) == Handed::Replaced {
-            self.counts.not_streamed(DropReason::SlowEncoder);
+            self.counts.not_streamed(VideoDropReason::SlowEncoder);
         }
         true
     }

@@ -14,13 +14,13 @@ use framewire_transport::DataChannel;
 
 use super::compress::{CompressRule, Compression, lock};
 use super::control::{Control, Turn};
-use super::count::{Counts, DropReason};
+use super::count::{Counts, DropReason, Stage};
 use super::message::{MessageWriter, Written};
 use super::pipeline::Tally;
 use super::process::Processed;
 use super::queue::Handoff;
 use super::writers::{Line, Next, Ready};
-use crate::metrics::Metrics;
+use crate::metrics::{ErrorKind, Metrics};
 
 /// Buffered bytes above which results that should be fresh wait at this side of the network, where newer ones replace them.
 const FRESH_LIMIT: usize = 64 << 10;
@@ -95,8 +95,18 @@ impl Send {
                 self.writer.write(&processed, &turn.data_output)
             };
             let failed = written.failed;
+            let begun = Instant::now();
             let sent = self.send(&turn, &processed, written);
+            let done = Instant::now();
             self.count(&processed, failed, &sent);
+            if sent.is_ok() {
+                self.counts.stage(Stage::Send, done - begun);
+                // With a track a frame's way ends there.
+                if self.video_done.is_none() {
+                    let total = done.saturating_duration_since(processed.received);
+                    self.counts.stage(Stage::Total, total);
+                }
+            }
             self.control.end_frame(turn.frame);
             if let Err(Lost::Channel(reason)) = sent {
                 self.end(Some(format!("results cannot be sent: {reason}")));
@@ -245,11 +255,15 @@ impl Send {
                     self.tally.frame_errors.add(1);
                 }
                 if self.rules.log_latency {
-                    tracing::info!(frame = %id, workflow = ?processed.took, bytes, "frame sent");
+                    tracing::info!(frame = id.0, workflow = ?processed.took, bytes, "frame sent");
                 }
             }
             Err(Lost::NoChannel) => self.counts.dropped(DropReason::NoChannel),
-            Err(Lost::Channel(_)) => self.counts.dropped(DropReason::SlowChannel),
+            Err(Lost::Channel(reason)) => {
+                tracing::warn!(frame = id.0, reason, "a result was not sent");
+                self.counts.dropped(DropReason::SlowChannel);
+                self.counts.error(ErrorKind::Send);
+            }
         }
     }
 }

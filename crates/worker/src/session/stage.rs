@@ -9,6 +9,7 @@ use std::thread;
 use framewire_protocol::job::{Job, JobInput};
 
 use super::pipeline::Shared;
+use crate::metrics::ErrorKind;
 
 /// Why the source ended early, once it did.
 pub(super) type EarlyEnd = Arc<Mutex<Option<String>>>;
@@ -31,6 +32,7 @@ pub(super) fn stage(
                 stage = name,
                 "a session thread panicked; this session ends, others go on"
             );
+            shared.metrics.errors.of(ErrorKind::Internal).add(1);
             let text = format!("internal error in the {name} stage");
             *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
             if name == SEND {

@@ -130,7 +130,7 @@ impl TrackDecode {
                 return Err(error);
             }
             Err(error) => {
-                tracing::debug!(%error, "a frame of the client's track gave no picture");
+                tracing::debug!(%error, rtp_time = incoming.rtp_time, "a frame of the client's track gave no picture");
                 state.last_error = Some(error);
                 self.undecodable();
                 return Ok(None);

@@ -108,7 +108,7 @@ fn what_the_worker_tells_about_itself() {
         metrics.header("content-type"),
         Some("text/plain; version=0.0.4")
     );
-    assert!(metrics.body.contains("\nframewire_sessions 0\n"));
+    assert!(metrics.body.contains("\nframewire_sessions_limit 8\n"));
 }
 
 #[test]

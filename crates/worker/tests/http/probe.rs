@@ -107,8 +107,8 @@ fn a_client_that_agreed_measures_both_directions_and_everything_is_counted() {
     probing.channel.send_text("nonsense".into()).unwrap();
     probing.ask(ProbeRequest::Echo(1));
     assert_eq!(probing.next(), Came::Reply(ProbeReply::Echo(1)));
-    assert_eq!(metric(&worker, "probe_bytes_sent_total"), came);
-    assert_eq!(metric(&worker, "probe_bytes_received_total"), 17385);
+    assert_eq!(metric(&worker, "probe_sent_bytes_total"), came);
+    assert_eq!(metric(&worker, "probe_received_bytes_total"), 17385);
     assert_eq!(metric(&worker, "probe_rejected_total"), 2);
 }
 

@@ -4,6 +4,8 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::metrics::Counter;
+
 use super::{Backend, Engine, EngineError, EngineFactory, Reader, Signature};
 
 /// How long a frame waits for a free engine before it fails.
@@ -16,6 +18,8 @@ pub(crate) struct EnginePool {
     limit: usize,
     state: Mutex<State>,
     freed: Condvar,
+    /// Microseconds runs waited for an engine.
+    waited: Counter,
 }
 
 struct State {
@@ -37,6 +41,7 @@ impl EnginePool {
             limit: limit.max(1),
             state,
             freed: Condvar::new(),
+            waited: Counter::default(),
         })
     }
 
@@ -67,11 +72,22 @@ impl EnginePool {
             .run(input, shape, reader)
     }
 
+    /// How long runs waited for an engine, all together.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited.get())
+    }
+
     fn take(&self) -> Result<Box<dyn Engine>, EngineError> {
-        let deadline = Instant::now() + ENGINE_WAIT;
+        let begun = Instant::now();
+        let deadline = begun + ENGINE_WAIT;
+        let mut waited = false;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(engine) = state.idle.pop() {
+                drop(state);
+                if waited {
+                    self.count_wait(begun);
+                }
                 return Ok(engine);
             }
             if state.alive < self.limit {
@@ -87,14 +103,22 @@ impl EnginePool {
             }
             let now = Instant::now();
             if now >= deadline {
+                drop(state);
+                self.count_wait(begun);
                 return Err(EngineError::Busy {
                     seconds: ENGINE_WAIT.as_secs(),
                     engines: self.limit,
                 });
             }
-            let waited = self.freed.wait_timeout(state, deadline - now);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            waited = true;
+            let woken = self.freed.wait_timeout(state, deadline - now);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    fn count_wait(&self, begun: Instant) {
+        let micros = u64::try_from(begun.elapsed().as_micros());
+        self.waited.add(micros.unwrap_or(0)); // half a minute at most
     }
 
     fn give_back(&self, engine: Box<dyn Engine>) {
