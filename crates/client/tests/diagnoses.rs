@@ -10,7 +10,7 @@ use std::time::Duration;
 use framewire::{Cause, CheckStep, ErrorKind, Session, SessionError, VideoFileSource, Workflow};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
-use support::{FakeWorker, GUARD, Reply, clip, config, options, read_request, respond};
+use support::{FakeWorker, GUARD, Reply, SESSION, clip, config, options, read_request, respond};
 
 fn session_at(url: &str, key: Option<&str>) -> Session {
     let mut options = options();
@@ -331,4 +331,34 @@ fn an_offer_that_is_never_answered_or_cut_off_is_the_worker_s() {
         (CheckStep::Signalling, Cause::WorkerError),
         "{text}"
     );
+}
+
+#[test]
+fn an_error_of_a_session_names_it_as_the_worker_s_log_does() {
+    let worker = FakeWorker::start(Reply::Uploads(Box::new(|mut worker| {
+        worker.open();
+        worker.hang_up();
+    })));
+    let error = worker.session().run().unwrap_err();
+    let session = error.session().unwrap_or_else(|| panic!("{error:?}"));
+    assert_eq!((session.id.as_str(), &session.url), (SESSION, &worker.url));
+    let text = format!("{error} {error:?}");
+    let named = format!("session {SESSION} at {}", worker.url);
+    assert!(text.contains(&named) && !text.contains("AAAA"), "{text}");
+}
+
+#[test]
+fn a_media_port_that_is_closed_after_the_answer_is_told_from_an_address_elsewhere() {
+    let worker = FakeWorker::start(Reply::Vanish);
+    let mut options = options();
+    options.connect_timeout = Duration::from_secs(2);
+    let session = worker.session_with(
+        VideoFileSource::new(clip().to_str().unwrap()),
+        config(),
+        options,
+    );
+    let error = session.run().unwrap_err();
+    assert!(matches!(error, SessionError::Connect { .. }), "{error:?}");
+    let (step, cause, text) = diagnosis_of(&error);
+    assert_eq!((step, cause), (CheckStep::Ice, Cause::IceRefused), "{text}");
 }

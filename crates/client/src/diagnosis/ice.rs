@@ -124,7 +124,8 @@ fn unreachable_addresses(evidence: &Evidence<'_>) -> Option<Diagnosis> {
     let all_local = addresses.iter().all(mean_nothing);
     let far_worker = match reached {
         Some(reached) if is_network(reached) => true,
-        Some(_) => elsewhere,
+        // A worker of this machine whose port is closed refuses at all its addresses.
+        Some(_) => elsewhere && silent_beyond(&addresses, ours),
         // Through a proxy: only what the system says about the way there.
         None => no_route(evidence),
     };
@@ -155,6 +156,11 @@ fn unreachable_addresses(evidence: &Evidence<'_>) -> Option<Diagnosis> {
             "start it with --public-ip {ip} and --media-port PORT, with that UDP port open or published; or with the right --interface"
         ),
     )
+}
+
+fn silent_beyond(addresses: &[SocketAddr], refuses: impl Fn(&SocketAddr) -> bool) -> bool {
+    let mut beyond = addresses.iter().filter(|at| is_network(at.ip())).peekable();
+    beyond.peek().is_some() && !beyond.any(refuses)
 }
 
 fn refused(evidence: &Evidence<'_>) -> Option<Diagnosis> {

@@ -369,4 +369,31 @@ mod tests {
         }
         assert!(http(404).to_string().contains("WebRTC support"));
     }
+
+    #[test]
+    fn a_loss_says_what_to_try_and_names_the_session() {
+        let lost = SessionError::Lost {
+            step: Step::Streaming,
+            silence: Duration::from_secs(15),
+            about: About::default(),
+        };
+        let session = WorkerSession {
+            id: "7f3a".into(),
+            url: "http://w".into(),
+        };
+        let lost = lost.in_session(Some(&session));
+        let found = lost.diagnosis().unwrap();
+        assert_eq!(found.cause, crate::Cause::Stalled);
+        let text = lost.to_string();
+        assert!(text.contains(&found.problem) && text.contains(&found.advice));
+        assert!(text.ends_with("(session 7f3a at http://w)"), "{text}");
+        assert_eq!(lost.clone().in_session(None), lost);
+        let unrecovered = SessionError::Unrecovered {
+            cause: Box::new(lost),
+            attempts: 2,
+            last: None,
+        };
+        assert_eq!(unrecovered.session(), Some(&session));
+        assert!(unrecovered.diagnosis().is_some());
+    }
 }

@@ -71,7 +71,7 @@ impl ComingUp {
             // The transport's own limit comes later.
             Some(half) => {
                 self.next = None;
-                (half == far).then(|| CloseReason::ConnectTimeout {
+                (half == far).then_some(CloseReason::ConnectTimeout {
                     step: far.0,
                     after: self.limit,
                     detail: None,

@@ -39,6 +39,9 @@ pub(crate) use worker::Worker;
 /// Nothing in these tests takes this long unless it hangs.
 pub(crate) const GUARD: Duration = Duration::from_secs(30);
 
+/// What workers of ours call their session here.
+pub(crate) const SESSION: &str = "7f3a0000-1111-4222-8333-444455556666";
+
 /// What the HTTP side does with a request.
 pub(crate) enum Reply {
     /// Connect and run the script.
@@ -295,7 +298,9 @@ fn answer(request: &Value, config: PeerConfig, ours: bool) -> (Endpoint, Peer, S
     let (peer, sdp) = endpoint.answer(offer, config).unwrap();
     let mut answer = json!({"status": "success", "sdp": sdp, "type": "answer"});
     if ours {
-        answer["framewire"] = json!({"v": 1, "features": ["ledger"]});
+        let (session, secret) = (SESSION, "A".repeat(22));
+        answer["framewire"] =
+            json!({"v": 1, "features": ["ledger"], "session": session, "secret": secret});
     }
     (endpoint, peer, answer.to_string())
 }

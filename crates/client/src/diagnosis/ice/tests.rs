@@ -135,6 +135,13 @@ fn addresses_of_another_network_are_named_with_the_option_that_helps() {
     let found = judged(&tried(&container), reached("127.0.0.1"));
     assert_eq!(found.cause, Cause::CandidatesUnreachable);
 
+    // A worker of this machine that is gone refuses everywhere.
+    let gone = [LOOPBACK, WORKER].map(|at| (at, refused("connection refused")));
+    let found = judged(&tried(&gone), reached("127.0.0.1"));
+    assert_eq!(found.cause, Cause::IceRefused);
+    let found = judged(&tried(&gone[..1]), reached("127.0.0.1"));
+    assert_eq!(found.cause, Cause::IceRefused);
+
     // Only loopback, and the worker is elsewhere.
     let found = judged(&tried(&[(LOOPBACK, silent())]), reached("10.0.2.2"));
     assert_eq!(found.cause, Cause::CandidatesUnreachable);
