@@ -9,7 +9,7 @@ CLIP := assets/video/bikes.mp4
 AS_ROOT := $(shell test $$(id -u) = 0 || echo sudo)
 export CARGO_TERM_PROGRESS_WHEN ?= never
 
-.PHONY: help setup assets build python demo test lint fmt doc bench bench-live bench-channel bench-python interop clean
+.PHONY: help setup assets build python demo test lint fmt doc bench bench-live bench-channel bench-viewer bench-python interop clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,11 @@ bench-channel: setup ## Data channels beside aiortc, libdatachannel, webrtc-rs a
 	$(CARGO) build --release --locked --manifest-path benches/rivals/Cargo.toml --target-dir benches/rivals/target
 	@scripts/setup-interop.sh
 	.venv-interop/bin/python benches/channel.py
+
+bench-viewer: build assets ## The viewer page in Chromium; writes benches/VIEWER.md
+	$(CARGO) build --release --locked -p framewire-worker --example counter_boxes
+	@scripts/setup-browser.sh
+	node benches/viewer.mjs
 
 bench-python: build assets ## The Python package beside the original; writes benches/PYTHON.md
 	@scripts/setup-original.sh

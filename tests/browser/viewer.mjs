@@ -1,12 +1,16 @@
 // How tests work the worker's viewer page: by its form, its words and its pixels, as a person would.
 // Not here: what is expected of it (viewer*.test.mjs).
 
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Child, ROOT } from "./harness.mjs";
 
 /** Does nothing to a frame, so that no test waits for a model. */
 export const PLAIN = { version: "1.0", inputs: [{ type: "InferenceImage", name: "image" }], steps: [], outputs: [{ type: "JsonField", name: "frame", selector: "$inputs.image" }] };
 
+const EMPTY = mkdtempSync(join(tmpdir(), "no-models-"));
+process.once("exit", () => rmdirSync(EMPTY));
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
 
 /** A worker that answers with twelve boxes where the number in the picture says: crates/worker/examples/counter_boxes.rs. */
@@ -47,7 +51,7 @@ export async function failure(page, timeout = 60_000) {
   return page.evaluate(() => {
     const box = document.getElementById("failure");
     const marked = document.querySelector("#steps [data-is=failed]")?.textContent;
-    return { step: box.dataset.step, cause: box.dataset.cause, text: box.innerText, marked, advice: box.querySelectorAll(":scope > ul > li").length };
+    return { step: box.dataset.step, cause: box.dataset.cause, text: box.textContent, marked, advice: box.querySelectorAll(":scope > ul > li").length };
   });
 }
 
@@ -67,6 +71,9 @@ export async function moreFrames(page, more = 10) {
     before + more,
   );
 }
+
+/** A worker without models: it starts at once. */
+export const plainWorker = (scene, args = []) => scene.worker({ args, env: { FRAMEWIRE_MODELS: EMPTY } });
 
 let shots = 0;
 /** A picture of the page for who looks at its states, in the folder that VIEWER_SHOTS names; else nothing. */

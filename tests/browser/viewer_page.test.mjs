@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { scenario } from "./harness.mjs";
-import { fill, shot } from "./viewer.mjs";
+import { plainWorker, fill, shot } from "./viewer.mjs";
 
 const FILES = ["/", "/viewer.js", "/viewer.css"];
 
 scenario("the page is three files of at most 60 kB that may not load, embed or be embedded", async (scene) => {
-  const worker = await scene.worker();
+  const worker = await plainWorker(scene);
   let weight = 0;
   for (const file of FILES) {
     const answer = await fetch(worker.url + file);
@@ -26,7 +26,7 @@ scenario("the page is three files of at most 60 kB that may not load, embed or b
 });
 
 scenario("nothing but the page's own script runs, and nothing is asked of anybody else", async (scene) => {
-  const worker = await scene.worker();
+  const worker = await plainWorker(scene);
   const page = await scene.page("about:blank", { expected: [/Content Security Policy/, /TrustedHTML|Trusted/] });
   const asked = [];
   page.on("request", (request) => asked.push(request.url()));
@@ -93,7 +93,7 @@ function audit() {
 
 for (const colorScheme of ["light", "dark"]) {
   scenario(`every control has a name and every text contrast, in ${colorScheme}`, async (scene) => {
-    const worker = await scene.worker();
+    const worker = await plainWorker(scene);
     const page = await scene.page(worker.url, { context: { colorScheme } });
     await fill(page, "camera", { workflow: null });
     await shot(page, `idle-${colorScheme}`);
@@ -115,7 +115,7 @@ for (const colorScheme of ["light", "dark"]) {
 
 for (const width of [360, 820, 1280, 1920]) {
   scenario(`nothing has to be scrolled sideways at ${width} pixels`, async (scene) => {
-    const worker = await scene.worker();
+    const worker = await plainWorker(scene);
     const page = await scene.page(worker.url, { context: { viewport: { width, height: 740 }, reducedMotion: "reduce" } });
     await fill(page, "url");
     await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
@@ -136,7 +136,7 @@ for (const width of [360, 820, 1280, 1920]) {
 }
 
 scenario("a worker that is not there any more is said to be so", async (scene) => {
-  const worker = await scene.worker();
+  const worker = await plainWorker(scene);
   const page = await scene.page(worker.url, { expected: [/ERR_/] });
   await page.route("**/info", (route) => route.abort());
   await page.reload();

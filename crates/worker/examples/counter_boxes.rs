@@ -29,11 +29,12 @@ fn number(frame: &Frame) -> u32 {
     (0..8).map(|index| u32::from(bit(index)) << index).sum()
 }
 
-/// Twelve boxes of 40 x 40: the first starts `2 * number` from the left at 100, the others below and beside it.
+/// Twelve boxes of 40 x 40 in two rows, from 100 and from 220 down, 100 apart. The first starts `13 * number` from the left, so
+/// that frames near each other cannot be mistaken; what is too far right starts again at the left.
 fn boxes(number: u32, width: u32, height: u32) -> Value {
     let predictions: Vec<_> = (0..BOXES)
         .map(|index| {
-            let x = (2 * number + 100 * (index % 6)) % width.saturating_sub(40).max(1) + 20;
+            let x = (13 * number + 100 * (index % 6)) % width.saturating_sub(40).max(1) + 20;
             let y = 120 + 120 * (index / 6);
             json!({"x": x, "y": y, "width": 40, "height": 40, "confidence": 0.9, "class_id": index,
                    "class": format!("box {index}"), "detection_id": format!("{number}-{index}")})

@@ -91,7 +91,7 @@ async fn answer(asset: &'static Asset, headers: HeaderMap) -> Response {
 
 /// Only what the page is made of: no foreign, inline or evaluated script, no frame around it, no request elsewhere, no markup
 /// from text. It shows the camera, so nothing injected may ever run beside it.
-const GUARDS: [(HeaderName, &str); 7] = [
+const GUARDS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; \
@@ -103,10 +103,6 @@ const GUARDS: [(HeaderName, &str); 7] = [
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(self), microphone=(), geolocation=(), display-capture=()",
-    ),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
     ),
     (
         HeaderName::from_static("cross-origin-resource-policy"),

@@ -25,44 +25,44 @@ const WAIT = { gather: 3e3, answer: 90e3, step: 15e3, upload: 60e3, first: 45e3,
 const FEATURES = ["ledger", "raw_image", "upload", "freshness", "ice_restart"];
 const STEPS = {
 	source: "Source", worker: "Worker", session: "Offer and answer", ice: "Network path (ICE)", dtls: "Encryption (DTLS)",
-	channel: "Data channel", upload: "Upload", first: "First frame",
+	channel: "Data channel", upload: "Upload", first: "Frames",
 };
 
 // --- Faults
 
-const LOG = "Look at the worker's log.";
+const LOG = "See the worker's log.";
 
 /** By cause: the step, the problem in one sentence, what to try. `$` is a detail of the case. */
 const FAULTS = {
 	insecure_context: ["source", "Browsers give cameras to secure pages only.", "Open this one as http://localhost (an SSH tunnel) or over HTTPS.", "A file or a camera URL works here too."],
-	camera_denied: ["source", "The browser may not use the camera.", "Permit it with the sign beside the address, and in the system's privacy settings."],
+	camera_denied: ["source", "The browser may not use the camera.", "Permit it beside the address and in the system's settings."],
 	camera_none: ["source", "There is no such camera.", "Plug one in, or choose another source."],
 	camera_busy: ["source", "The camera cannot be opened: $", "Close what uses it (calls, recorders, other tabs)."],
 	camera_lost: ["source", "The camera stopped.", "Plug it in again."],
 	file_unreadable: ["source", "The file cannot be read.", "It was moved, changed, or its drive is gone. Choose it again."],
-	source_refused: ["source", "The worker cannot read the camera URL: $", "Check address, user name and password.", "Try it on the worker's machine with ffplay."],
-	source_lost: ["source", "The camera URL broke off: $", "Check that the camera is on and the worker's machine reaches it."],
+	source_refused: ["source", "The worker cannot read the camera URL: $", "Check address, user name and password.", "Try it there with ffplay."],
+	source_lost: ["source", "The camera URL broke off: $", "Check that the worker's machine reaches it."],
 	worker_gone: ["worker", "The worker does not answer.", "Check that it runs and that this machine is online."],
 	worker_left: ["worker", "The worker closed the connection. $", LOG],
-	worker_busy: ["worker", "$", "Stop another session, or raise the worker's --max-sessions."],
+	worker_busy: ["worker", "$", "Stop another one, or raise its --max-sessions."],
 	key_rejected: ["worker", "The worker does not accept this API key.", "It must be one of the worker's --api-key-file."],
-	route_missing: ["session", "This worker takes no WebRTC sessions.", "It runs with WEBRTC_WORKER_ENABLED=false, or a proxy is in the way."],
+	route_missing: ["session", "This worker takes no WebRTC sessions.", "It runs with WEBRTC_WORKER_ENABLED=false."],
 	not_found: ["session", "$", "Choose another model or workflow."],
 	bad_workflow: ["session", "The workflow is refused: $", "Correct the definition."],
 	worker_refused: ["session", "The worker refuses the request: $", "Change what it names; see also More."],
 	worker_error: ["session", "The worker failed: $", LOG],
 	worker_stalled: ["session", "The worker did not answer in time.", LOG],
-	bad_answer: ["session", "What answered is no framewire worker of this version: $", "Reload the page."],
-	session_gone: ["session", "The worker has ended this session.", LOG],
+	bad_answer: ["session", "The answer makes no sense: $", "Reload the page."],
+	session_gone: ["session", "The session has ended.", LOG],
 	no_candidates: ["ice", "$ names no network address for media.", "Permit WebRTC in the browser's settings and extensions.", "Start the worker with --interface or --public-ip."],
-	udp_blocked: ["ice", "No address of the worker answers this browser over UDP.", "Open the worker's UDP port (--media-port) in the firewall between.", "Behind NAT or in a container, start it with --public-ip.", "Name a TURN server under More: it works where UDP does not."],
-	connection_lost: ["ice", "The connection broke and did not come back. $", "Check this machine's network."],
+	udp_blocked: ["ice", "No address of the worker answers this browser over UDP.", "Open the worker's UDP port (--media-port) in the firewall between.", "Behind NAT or in a container, start it with --public-ip.", "Name a TURN server under More."],
+	connection_lost: ["ice", "The connection broke for good. $", "Check this machine's network."],
 	dtls_blocked: ["dtls", "There is a path, but the encryption handshake gets no answer.", "A firewall inspects packets: name a TURN server over TLS under More."],
-	data_channel_blocked: ["channel", "The connection is up, but its data channel does not open.", "Large packets may be lost (VPN, tunnel): lower the MTU or the network."],
-	upload_stalled: ["upload", "The upload makes no progress.", "Check the network. Start goes on where it stopped."],
-	upload_refused: ["upload", "The worker does not take the file: $", "Choose a smaller one, or raise the worker's --max-upload-bytes."],
-	file_undecodable: ["first", "The worker cannot decode this file: $", "Check that it plays in a video player.", "Convert it to H.264 in MP4."],
-	stalled: ["first", "The connection is up, but no frame comes.", LOG, "Check that the camera still sends."],
+	data_channel_blocked: ["channel", "The connection is up, but its data channel does not open.", "Large packets may be lost (VPN, tunnel): lower the MTU."],
+	upload_stalled: ["upload", "The upload makes no progress.", "Start goes on where it stopped."],
+	upload_refused: ["upload", "The worker does not take the file: $", "Choose a smaller one, or raise --max-upload-bytes."],
+	file_undecodable: ["first", "The worker cannot decode this file: $", "Convert it to H.264 in MP4."],
+	stalled: ["first", "The connection is up, but no frame comes.", LOG],
 	no_video: ["first", "$", LOG, "Check that the workflow has a picture among its outputs."],
 	page_error: ["first", "The page has a fault: $", "Reload it, and report the browser's console."],
 };
@@ -181,8 +181,9 @@ class Session {
 	/** An ICE server that does not answer must not hold up addresses that are known. */
 	async gathered() {
 		const { pc } = this;
-		await Promise.race([until(pc, "icegatheringstatechange", () => pc.iceGatheringState === "complete"), wait(WAIT.gather)]);
-		if (!pc.localDescription.sdp.includes("a=candidate:")) throw new Fault("no_candidates", "This browser");
+		const some = () => pc.localDescription.sdp.includes("a=candidate:");
+		await Promise.race([until(pc, "icegatheringstatechange", () => pc.iceGatheringState === "complete" && some()), wait(WAIT.gather)]);
+		if (!some()) throw new Fault("no_candidates", "This browser");
 	}
 
 	/** ICE, DTLS, data channel: each waited for by itself, so that the step that hangs is known. */
@@ -213,7 +214,7 @@ class Session {
 		// "Disconnected" often heals by itself.
 		for (await wait(700); !this.ended && !whole(); await wait(700)) {
 			if (now() - since > WAIT.heal || last?.cause === "session_gone") {
-				this.finish(["session_gone", "worker_gone"].includes(last?.cause) ? last : new Fault("connection_lost", last?.message));
+				this.finish(last?.cause === "worker_gone" ? last : new Fault("connection_lost", last?.message));
 				break;
 			}
 			last = await this.restart().then(() => null, (error) => error);
@@ -314,7 +315,7 @@ function completion({ job, received }, { errors, termination_reason: reason }) {
 	if (!said.length) return null;
 	if (job.url) return fault("source_lost");
 	if (!job.file) return fault("no_video");
-	return fault(!received && /upload|sha256|disk/i.test(said[0]) ? "upload_refused" : "file_undecodable");
+	return fault(received || /decod/.test(said[0]) ? "file_undecodable" : "upload_refused");
 }
 
 /** Both sides' addresses and what became of each pair. */
@@ -353,9 +354,9 @@ async function post(route, body, key, ms, signal) {
 function refusal(status, { message, detail, error_type: kind, blocks_errors: blocks }) {
 	const faults = Array.isArray(detail) ? detail.map(({ loc, msg }) => `${[].concat(loc ?? []).join(".")}: ${msg}`) : [];
 	const said = message ?? faults[0] ?? `HTTP ${status}`;
-	const byStatus = { 401: "key_rejected", 403: "worker_refused", 404: message ? "not_found" : "route_missing", 422: "worker_refused", 429: "worker_busy", 502: "worker_gone", 503: "worker_busy", 504: "worker_gone" };
+	const byStatus = { 401: "key_rejected", 404: message ? "not_found" : "route_missing", 429: "worker_busy", 502: "worker_gone", 503: "worker_busy", 504: "worker_gone" };
 	const byKind = { SessionNotFound: "session_gone", WebRTCSourceError: "source_refused", WebRTCConfigurationError: "worker_refused", WebRTCOfferError: "worker_refused" };
-	const cause = byKind[kind] ?? byStatus[status] ?? (kind ? "bad_workflow" : "worker_error");
+	const cause = byKind[kind] ?? byStatus[status] ?? (kind ? "bad_workflow" : status < 500 ? "worker_refused" : "worker_error");
 	return new Fault(cause, said, [...faults, ...(blocks ?? []).map((block) => [block.block_id, block.property_name, block.property_details ?? block.block_details].filter(Boolean).join(": "))]);
 }
 
@@ -364,7 +365,7 @@ function refusal(status, { message, detail, error_type: kind, blocks_errors: blo
 /** Sends the chunks the worker does not have and hashes all; reads the next part of the file while one is sent. */
 async function sendFile(file, channel, have, progress, signal) {
 	const total = Math.ceil(file.size / CHUNK);
-	if (!(have?.length <= 1024)) throw new Fault("bad_answer", "its account of the upload makes no sense");
+	if (!(have?.length <= 1024)) throw new Fault("bad_answer", "the state of the upload");
 	const hash = new Sha256();
 	const read = (from) => file.slice(from, from + READ_AHEAD).arrayBuffer().catch(() => null);
 	channel.bufferedAmountLowThreshold = UNSENT / 2;
@@ -609,7 +610,11 @@ class LiveView {
 		if (entry.ts === this.current) this.draw(entry);
 	}
 
-	frame(ts) {
+	frame(told) {
+		// Picture and timestamp in one object, where there is one: the element may already show the frame after the one it told.
+		this.picture?.close?.();
+		this.picture = window.VideoFrame ? new VideoFrame(this.video) : this.video;
+		const ts = this.picture.metadata?.().rtpTimestamp ?? told;
 		// A browser that does not tell the timestamp gets the newest boxes.
 		const entry = ts === undefined ? this.latest : this.results.get(ts);
 		this.current = ts;
@@ -620,7 +625,8 @@ class LiveView {
 	}
 
 	draw(entry) {
-		draw(this.video, this.video.videoWidth, this.video.videoHeight, entry?.detections ?? []);
+		const { picture } = this;
+		draw(picture, picture.displayWidth ?? picture.videoWidth, picture.displayHeight ?? picture.videoHeight, entry?.detections ?? []);
 	}
 }
 
@@ -792,7 +798,8 @@ class Meter {
 		const stats = await session.pc.getStats();
 		const of = (type) => [...stats.values()].find((entry) => entry.type === type && (!entry.kind || entry.kind === "video")) ?? {};
 		const [outbound, inbound, transport] = [of("outbound-rtp"), of("inbound-rtp"), of("transport")];
-		const pair = stats.get(transport.selectedCandidatePairId) ?? {};
+		const pair = stats.get(transport.selectedCandidatePairId);
+		if (!pair) return;
 		const counts = { ...transport, ...outbound, ms: now(), frames: view.frames, up: transport.bytesSent, down: transport.bytesReceived };
 		const before = this.counts ?? counts;
 		this.counts = counts;
@@ -965,7 +972,7 @@ function readRun(isFile) {
 		Object.assign(flow, { workspace_name: required("workspace", "Name the workspace."), workflow_id: required("workflow", "Name the workflow.") });
 		return { flow, streamOutput: isFile ? [] : null, dataOutput: ["*"] };
 	}
-	if (run === "json") required("definition", "Paste a definition, or choose its file.");
+	if (run === "json") required("definition", "Paste a definition or choose a file.");
 	const definition = run === "json" ? jsonField("definition", isObject) : modelWorkflow();
 	const picture = pictureOutput(definition, input);
 	flow.workflow_specification = definition;
@@ -995,14 +1002,14 @@ function readForm() {
 		if (!/^(rtsps?|https?):\/\/./i.test(job.url)) throw complaint("url", "The URL must begin with rtsp://, rtsps://, http:// or https://.");
 	}
 	Object.assign(job, readRun(job.file), { iceServers: jsonField("ice", Array.isArray) ?? [] });
-	if (page.info?.api_key_required) job.key = required("key", "This worker wants an API key.");
+	job.key = page.info?.api_key_required ? required("key", "This worker wants an API key.") : value("key");
 	return job;
 }
 
 function readFile(job) {
 	const [file] = $("file").files;
 	if (!file) throw complaint("file", "Choose a video file.");
-	if (!file.size) throw complaint("file", "This file is empty.");
+	if (!file.size) throw complaint("file", "This file is empty or gone.");
 	const most = page.info?.limits.max_upload_bytes;
 	if (file.size > most) throw complaint("file", `This file has ${amount(file.size)}; the worker takes ${amount(most)} (--max-upload-bytes).`);
 	// The same name again lets an upload that broke off go on.
@@ -1099,16 +1106,20 @@ function runSession(job) {
 		meter.worked(meta.fw ?? {});
 		const detections = detectionsOf(data);
 		const image = data?.[job.picture] ?? Object.values(data ?? {}).find(isImage);
+		let encoded;
 		if (isImage(image)) {
 			const bitmap = await createImageBitmap(jpegOf(image, images));
+			if (session.ended) return;
 			draw(bitmap, bitmap.width, bitmap.height, detections);
 			bitmap.close();
 			view.frames += 1;
-			await recording.frame($("picture"), meta);
+			encoded = recording.frame($("picture"), meta);
 		}
+		// In the same moment: whenever it is stopped, there are as many lines as frames.
 		recording.line(json);
 		showData(json, detections);
 		first();
+		await encoded;
 		const total = image?.video_metadata?.total_frames;
 		progress("work", meta.frame_id, total, total ? `${meta.frame_id} of ${total}` : meta.frame_id);
 	};
@@ -1121,6 +1132,7 @@ function runSession(job) {
 		end: async (fault) => {
 			clearInterval(timer);
 			$("video").srcObject = null;
+			view.picture?.close?.();
 			if (recording) await offer(recording);
 			renderData();
 			if (fault) return showFault(fault);
@@ -1183,7 +1195,6 @@ async function askWorker() {
 		const full = info.sessions >= info.limits.max_sessions;
 		$("worker").textContent = `worker ${info.version}${info.draining ? " is shutting down" : full ? " is full" : ""}`;
 		$("worker").dataset.level = info.draining || full ? "bad" : "good";
-		$("key-field").hidden = !info.api_key_required;
 		$("run").hidden = info.processor; // it runs a function of its own, whatever is asked for
 	} catch {
 		$("worker").textContent = "The worker does not answer. Check that it runs, then reload.";
@@ -1191,10 +1202,12 @@ async function askWorker() {
 	}
 	$("model").replaceChildren(...page.models.map(({ id, task_type }) => new Option(`${id} (${task_type})`, id)));
 	$("model-help").hidden = page.models.length > 0;
+	showPanels();
 }
 
 function showPanels() {
 	for (const panel of document.querySelectorAll("[data-for]")) panel.hidden = panel.dataset.for !== chosen(panel.dataset.of);
+	$("key-field").hidden = !page.info?.api_key_required && chosen("run") !== "id"; // what is by id may be by key
 }
 
 const on = (id, event, listener) => $(id).addEventListener(event, listener);
@@ -1208,6 +1221,5 @@ on("confidence", "input", () => ($("confidence-value").value = `${value("confide
 on("json", "toggle", renderData);
 on("definition-file", "change", async ({ target }) => ($("definition").value = (await target.files[0]?.text()) ?? ""));
 addEventListener("pagehide", () => page.session?.finish(null));
-showPanels();
 askWorker();
 listCameras();
