@@ -44,7 +44,5 @@ impl fmt::Display for Failure {
 
 /// Prints the one-sentence last line of a command.
 pub(crate) fn last_line(text: impl fmt::Display) {
-    use std::io::Write;
-    // A closed stderr must not turn a finished job into a panic.
-    let _ = writeln!(std::io::stderr(), "framewire: {text}");
+    crate::logging::last_line(text);
 }

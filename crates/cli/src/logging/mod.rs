@@ -1,11 +1,18 @@
 //! Log lines on stderr, as text or JSON.
 //! Not here: what is logged; libraries use `tracing`.
 
+mod json;
+
+use std::fmt::Display;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{LogArgs, LogFormat};
+use json::JsonLines;
 
 /// Installs the process's log subscriber. `RUST_LOG` wins over `-v`. A second call changes nothing.
 pub(crate) fn init(args: &LogArgs, default_level: &str) {
@@ -32,12 +39,29 @@ pub(crate) fn init(args: &LogArgs, default_level: &str) {
     ] {
         filter = filter.add_directive(quiet.parse().expect("a constant directive"));
     }
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+    let _ = JSON.set(args.log_format == LogFormat::Json);
+    let registry = tracing_subscriber::registry().with(filter);
     let _ = match args.log_format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_ansi(std::io::stderr().is_terminal())
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+        LogFormat::Json => registry.with(JsonLines::new(json::to_stderr)).try_init(),
     };
 }
+
+/// Prints a command's last sentence on stderr, in the form of its log lines.
+pub(crate) fn last_line(text: impl Display) {
+    let line = if JSON.get().is_some_and(|json| *json) {
+        json::sentence(&text.to_string())
+    } else {
+        format!("framewire: {text}\n").into_bytes()
+    };
+    json::to_stderr(&line);
+}
+
+/// Whether log lines are JSON; unset before the command has said.
+static JSON: OnceLock<bool> = OnceLock::new();
