@@ -145,17 +145,15 @@ impl Sums {
         );
     }
 
-    fn each(
-        &self,
-        of: fn(&ChannelStats) -> u64,
-    ) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
+    fn each(&self, of: Of<ChannelStats>) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
         let names = ChannelName::ALL.iter().map(|name| name.as_str());
         names.zip(self.channels.iter().map(of))
     }
 }
 
 /// Where a figure is, to write and to read.
-type Both<T> = (fn(&mut T) -> &mut u64, fn(&T) -> u64);
+type Both<T> = (fn(&mut T) -> &mut u64, Of<T>);
+type Of<T> = fn(&T) -> u64;
 type Row<T> = (&'static str, &'static str, T);
 
 macro_rules! field {
@@ -235,7 +233,7 @@ const DATA_COUNTERS: &[Row<Both<DataStats>>] = &[
     ),
 ];
 
-const CHANNEL_COUNTERS: &[Row<fn(&ChannelStats) -> u64>] = &[
+const CHANNEL_COUNTERS: &[Row<Of<ChannelStats>>] = &[
     (
         "framewire_channel_sent_bytes_total",
         "Bytes of messages sent, by channel.",
