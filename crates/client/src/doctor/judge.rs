@@ -55,9 +55,10 @@ pub(super) fn of_loss(step: CheckStep, share: f64) -> Option<Diagnosis> {
     })
 }
 
-/// Datagrams of full size were tried so often without an answer that they cannot have been lost by chance.
-pub(super) fn of_mtu(largest: u64, probes_lost: u64) -> Option<Diagnosis> {
-    (probes_lost >= PROBES && largest < FULL).then(|| {
+/// Datagrams of full size were tried so often without an answer that, with so few of the smaller ones lost, it was not chance.
+pub(super) fn of_mtu(largest: u64, probes_lost: u64, share: Option<f64>) -> Option<Diagnosis> {
+    let chance = share.is_none_or(|share| share >= LOSSY);
+    (probes_lost >= PROBES && largest < FULL && !chance).then(|| {
         Diagnosis::new(
             CheckStep::ThroughputUp,
             Cause::MtuBlackHole,
@@ -123,8 +124,16 @@ mod tests {
         let lossy = of_loss(CheckStep::ThroughputDown, 0.2).unwrap();
         assert_eq!(lossy.cause, Cause::LossyPath);
         assert!(lossy.problem.contains("20 %"), "{lossy}");
-        assert_eq!(of_mtu(1200, 3), None);
-        assert_eq!(of_mtu(1100, 2), None);
-        assert_eq!(of_mtu(1100, 3).unwrap().cause, Cause::MtuBlackHole);
+    }
+
+    #[test]
+    fn a_path_carries_no_large_datagrams_only_where_small_ones_arrive() {
+        let none = Some(0.0);
+        assert_eq!(of_mtu(1200, 3, none), None);
+        assert_eq!(of_mtu(1000, 2, none), None);
+        assert_eq!(of_mtu(1000, 3, none).unwrap().cause, Cause::MtuBlackHole);
+        assert!(of_mtu(1000, 3, Some(0.04)).is_some());
+        assert_eq!(of_mtu(1000, 3, Some(0.2)), None, "the probes as well");
+        assert_eq!(of_mtu(1000, 3, None), None, "too few to tell");
     }
 }

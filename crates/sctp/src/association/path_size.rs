@@ -16,6 +16,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(300);
 const TRIES: u32 = 3;
 /// Then it is asked again this often.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// But so soon where small packets are lost as well: there chance may have had the probes.
+const ASK_SOON: Duration = Duration::from_secs(2);
 /// The least that is ever taken for a small packet.
 const SMALLEST: usize = 256;
 /// Timeouts in a row after which data is cut smaller again: full packets may have stopped passing.
@@ -36,6 +38,10 @@ pub(super) struct PathSize {
     asked: bool,
     /// When its answer is overdue, or the next one due.
     pub(super) due: Option<Time>,
+    /// After several probes: when the next one goes out at the latest.
+    again: Option<Time>,
+    /// Packets lost before the last probe.
+    losses: u64,
     /// Which search a probe belongs to.
     search: u32,
     /// Probes that were not answered.
@@ -70,7 +76,7 @@ impl Association {
         let size = &mut self.path_size;
         size.search = size.search.wrapping_add(1);
         (size.narrow, size.wanted) = (true, true);
-        (size.tries, size.asked, size.due) = (0, false, None);
+        (size.tries, size.asked, size.due, size.again) = (0, false, None, None);
         self.cut();
     }
 
@@ -103,6 +109,7 @@ impl Association {
             return;
         };
         let trip = Duration::from_nanos(transfer.sender.snapshot().srtt);
+        let losses = self.losses();
         let mut packet = Builder::new(peer.tag, self.full_size());
         let [a, b, c, d] = PROBE;
         let [e, f, g, h] = self.path_size.search.to_be_bytes();
@@ -110,25 +117,41 @@ impl Association {
         packet.push_padding();
         self.control.send(packet.finish());
         let size = &mut self.path_size;
-        (size.wanted, size.asked) = (false, true);
+        (size.wanted, size.asked, size.again) = (false, true, None);
+        size.losses = losses;
         size.tries = size.tries.saturating_add(1);
         size.due = Some(now + FIRST_WAIT.max(2 * trip) * size.tries.min(2));
         self.deadline_stale = true;
     }
 
-    /// The time for an answer, or the pause after several probes, is over.
+    /// The time for an answer, or a part of the pause after several probes, is over.
     pub(super) fn size_due(&mut self, now: Time) {
+        let losses = self.losses();
         let size = &mut self.path_size;
         size.due = None;
         if std::mem::take(&mut size.asked) {
             size.lost += 1;
             if size.tries >= TRIES {
-                size.due = Some(now + ASK_AGAIN);
+                size.again = Some(now + ASK_AGAIN);
+                size.due = Some(now + ASK_SOON);
                 return;
             }
         }
+        if let Some(again) = size.again
+            && now < again
+            && losses <= size.losses
+        {
+            size.due = Some(again.min(now + ASK_SOON));
+            return;
+        }
         size.wanted = true;
         self.consider_probe(now);
+    }
+
+    /// Packets of data lost so far. While the search goes on they were small.
+    fn losses(&self) -> u64 {
+        let counters = self.transfer.as_ref().map(|t| t.sender.snapshot().counters);
+        counters.map_or(0, |c| c.lost.saturating_sub(c.spurious))
     }
 
     /// The peer answered a heartbeat: the value as it came back.
@@ -140,7 +163,7 @@ impl Association {
         if probe && self.path_size.narrow {
             let size = &mut self.path_size;
             (size.narrow, size.wanted, size.asked) = (false, false, false);
-            size.due = None;
+            (size.due, size.again) = (None, None);
             self.deadline_stale = true;
             self.cut();
         }

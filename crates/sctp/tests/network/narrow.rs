@@ -65,6 +65,26 @@ fn a_path_that_becomes_narrow_gets_smaller_packets_and_full_ones_again_when_it_r
 }
 
 #[test]
+fn heavy_loss_does_not_pass_for_a_narrow_path_for_long() {
+    const STEP: u64 = 250 * MS;
+    let mut fooled = 0;
+    for seed in 1..=40 {
+        let mut net = net(Path::new(4.0, 50, 1.0).losing(20.0).seeded(seed));
+        let (mut small, mut longest) = (0, 0);
+        for step in 1..=80 {
+            net.run(step * STEP, |_, _| {});
+            let full = net.nodes[0].handle.snapshot().packet_size == FULL;
+            small = if full { 0 } else { small + STEP };
+            longest = longest.max(small);
+        }
+        assert!(longest <= 10 * S, "seed {seed}: small for {longest} ns");
+        // Three probes in a row were lost: what counts as narrow on a path that loses nothing else.
+        fooled += u32::from(longest > 2 * S);
+    }
+    assert!(fooled > 0, "chance had no probes");
+}
+
+#[test]
 fn single_losses_do_not_keep_packets_small() {
     for seed in 1..=20 {
         let mut net = net(Path::new(20.0, 50, 1.0).losing(10.0).seeded(seed));

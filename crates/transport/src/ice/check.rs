@@ -11,7 +11,7 @@ use stun_proto::types::attribute::{ErrorCode, XorMappedAddress};
 use stun_proto::types::message::Message;
 
 use super::failure::ServerFailure;
-use super::gather::{NAMELESS, deadline_in};
+use super::gather::{NAMELESS, UNASKED, UNRESOLVED, deadline_in, timed};
 use super::question::{Question, Wake};
 use super::resolve::{Asker, usable};
 use super::url::{IceUrl, Service, Transport, shown};
@@ -131,11 +131,20 @@ fn run(checks: &mut [Check<'_>], started: Instant, deadline: Instant) -> io::Res
         }
         let open = checks.iter().any(|c| !matches!(c.state, State::Done(_)));
         if !open || Instant::now() >= deadline {
+            give_up_waiting(checks, asker.waiting());
             return Ok(());
         }
         let due = checks.iter().filter_map(Check::due).min();
         let fds = checks.iter().filter_map(Check::fd).collect();
         wake.sleep(fds, due.map_or(deadline, |due| due.min(deadline)))?;
+    }
+}
+
+/// The last `count` names to look up were never asked for: no name server is to blame.
+fn give_up_waiting(checks: &mut [Check<'_>], count: usize) {
+    let looking_up = |check: &&mut Check<'_>| matches!(check.state, State::LookingUp(_));
+    for check in checks.iter_mut().rev().filter(looking_up).take(count) {
+        check.fail(ServerFailure::local(UNASKED));
     }
 }
 
@@ -181,7 +190,7 @@ impl<'a> Check<'a> {
     fn overdue(&self, after: Duration) -> ServerFailure {
         match &self.state {
             State::LookingUp(_) => ServerFailure::Name {
-                reason: "the name server does not answer".to_owned(),
+                reason: UNRESOLVED.to_owned(),
             },
             State::Binding(question) if question.is_foreign() => ServerFailure::NotStun,
             State::Allocating(relay, _) => relay.overdue(after),
@@ -272,11 +281,12 @@ impl<'a> Check<'a> {
             self.connected = Some(took.saturating_sub(self.resolved.unwrap_or_default()));
         }
         if let Some(outcome) = outcome {
-            self.state = State::Done(outcome.map(|(reflexive, relayed)| ServerGrant {
+            let grant = |(reflexive, relayed)| ServerGrant {
                 reflexive,
                 relayed,
                 took,
-            }));
+            };
+            self.state = State::Done(outcome.map(grant).map_err(|failure| timed(failure, took)));
         }
     }
 
@@ -335,5 +345,31 @@ fn bound(answer: &[u8]) -> Result<(Option<SocketAddr>, Option<SocketAddr>), Serv
     match message.attribute::<XorMappedAddress>() {
         Ok(mapped) => Ok((Some(mapped.addr(message.transaction_id())), None)),
         Err(_) => Err(ServerFailure::NotStun),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_were_never_asked_for_blame_no_name_server() {
+        let urls = ["stun:a.example", "turn:b.example", "stun:c.example"];
+        let servers = [IceServer::new(urls.map(str::to_owned).to_vec())];
+        let mut checks = parse(&servers);
+        give_up_waiting(&mut checks, 1);
+        let after = Duration::from_secs(1);
+        for check in &mut checks {
+            let failure = check.overdue(after);
+            check.fail(failure);
+        }
+        let failures = checks.into_iter().map(|c| c.result().outcome.unwrap_err());
+        let reason = UNRESOLVED.to_owned();
+        let expected = [
+            ServerFailure::Name { reason },
+            ServerFailure::url(NAMELESS),
+            ServerFailure::local(UNASKED),
+        ];
+        assert_eq!(failures.collect::<Vec<_>>(), expected);
     }
 }

@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// What is wrong with a TURN server without credentials.
 pub(super) const NAMELESS: &str = "TURN needs a user name and a password";
+/// What it means that a lookup is still under way in the end, and that it never began.
+pub(super) const UNRESOLVED: &str = "the name server does not answer";
+pub(super) const UNASKED: &str = "not asked in time: other names were not found before its turn";
 const STREAM: &str = "not asked: STUN over TLS says nothing about the UDP socket";
 const UNUSABLE: &str = "the host has no address that can be used here";
 
@@ -57,6 +60,7 @@ struct Entry<'a> {
     handle: Option<Arc<RelayHandle>>,
     given: Vec<Gathered>,
     error: Option<ServerFailure>,
+    looking_up: bool,
     /// Answers that are waited for.
     open: usize,
 }
@@ -88,7 +92,7 @@ pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
     for (index, entry) in entries.iter_mut().enumerate() {
         if let Some(url) = &entry.url {
             let send = send.clone();
-            entry.open = 1;
+            (entry.open, entry.looking_up) = (1, true);
             asker.look_up(&url.host, url.port, move |found| {
                 let _ = send.send((index, Found::Host(found)));
             });
@@ -108,6 +112,7 @@ pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
         let entry = &mut entries[index];
         match found {
             Found::Host(found) => {
+                entry.looking_up = false;
                 entry.open = entry.open.saturating_sub(1);
                 looking_up = looking_up.saturating_sub(1);
                 if let Some(send) = &send {
@@ -150,10 +155,14 @@ pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
                             ));
                         }
                     }
-                    Err(error) => entry.error = Some(error),
+                    Err(error) => entry.error = Some(timed(error, started.elapsed())),
                 }
             }
         }
+    }
+    let looking_up = entries.iter_mut().rev().filter(|e| e.looking_up);
+    for entry in looking_up.take(asker.waiting()) {
+        entry.error = Some(ServerFailure::local(UNASKED));
     }
     relayed.sort_by_key(|(transport, _)| *transport);
     out.relayed = relayed.into_iter().map(|(_, r)| r).collect();
@@ -161,6 +170,14 @@ pub(crate) fn gather(asking: Asking<'_>, servers: &[IceServer]) -> Outcome {
     let reports = entries.into_iter().map(|entry| entry.report(after));
     out.report.servers = reports.collect();
     out
+}
+
+/// The failure, with the time where the system said no more than that it is over.
+pub(super) fn timed(failure: ServerFailure, took: Duration) -> ServerFailure {
+    match failure {
+        ServerFailure::Silent { after } if after.is_zero() => ServerFailure::Silent { after: took },
+        failure => failure,
+    }
 }
 
 /// All URLs, with what is wrong with those that are not asked.
@@ -198,6 +215,7 @@ fn parse(servers: &[IceServer], relay_only: bool) -> Vec<Entry<'_>> {
             handle: None,
             given: Vec::new(),
             error,
+            looking_up: false,
             open: 0,
         });
     }
@@ -292,7 +310,12 @@ impl Entry<'_> {
     }
 
     fn report(self, after: Duration) -> ServerReport {
-        let silent = || ServerFailure::Silent { after };
+        let silent = || match self.looking_up {
+            true => ServerFailure::Name {
+                reason: UNRESOLVED.to_owned(),
+            },
+            false => ServerFailure::Silent { after },
+        };
         let relay_failed =
             self.is(Service::Turn) && !self.given.iter().any(|g| g.kind == GatheredKind::Relayed);
         let outcome = if self.given.is_empty() || relay_failed {
@@ -304,5 +327,35 @@ impl Entry<'_> {
             url: shown(self.text),
             outcome,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_without_an_answer_is_not_a_silent_server() {
+        let after = Duration::from_secs(5);
+        let servers = [IceServer::new(vec!["stun:example.org".to_owned()])];
+        let outcome = |looking_up| {
+            let mut entry = parse(&servers, false).remove(0);
+            entry.looking_up = looking_up;
+            entry.report(after).outcome.expect_err("nothing was given")
+        };
+        assert_eq!(outcome(false), ServerFailure::Silent { after });
+        let reason = UNRESOLVED.to_owned();
+        assert_eq!(outcome(true), ServerFailure::Name { reason });
+    }
+
+    #[test]
+    fn a_timeout_of_the_system_gets_the_time_that_passed() {
+        let silent = |seconds| ServerFailure::Silent {
+            after: Duration::from_secs(seconds),
+        };
+        let took = Duration::from_secs(7);
+        assert_eq!(timed(silent(0), took), silent(7));
+        assert_eq!(timed(silent(3), took), silent(3));
+        assert_eq!(timed(ServerFailure::Quota, took), ServerFailure::Quota);
     }
 }

@@ -115,6 +115,13 @@ impl Asker {
         }
     }
 
+    /// How many of its names, the last ones, were not asked for yet.
+    pub(crate) fn waiting(&self) -> usize {
+        let state = self.lookups.lock();
+        let ours = |job: &&Job| Arc::ptr_eq(&job.share, &self.share);
+        state.waiting.iter().filter(ours).count()
+    }
+
     /// Calls `found` with the addresses of `host`: at once when it is an address, else on a thread that ends when the resolver
     /// gives up. Never blocks: while too many names are being looked up this one waits, as long as the asker does.
     pub(crate) fn look_up(
@@ -216,6 +223,7 @@ mod tests {
         let (slow, other) = (Asker::of(&ALL), Asker::of(&ALL));
         let late = ask(&slow, "slow", 12);
         assert_eq!(ALL.lock().under_way, MAX_SHARE);
+        assert_eq!((slow.waiting(), other.waiting()), (12 - MAX_SHARE, 0));
         assert_eq!(ask(&other, "quick", 1).recv_timeout(GUARD), Ok("quick"));
         GATE.let_through(12);
         for _ in 0..12 {

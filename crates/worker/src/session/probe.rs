@@ -12,6 +12,8 @@ use crate::metrics::Metrics;
 
 /// Replies that may wait to leave; a client that asks faster than it reads gets no more of them.
 const MAX_WAITING_REPLIES: usize = 64 * 1024;
+/// Least size of the messages sent on request: smaller ones cost a core rather than tell of the path.
+const MIN_MESSAGE: usize = 1024;
 /// Messages and bytes queued in one turn, so that the session sees its other events between two.
 const TURN_MESSAGES: usize = 64;
 const TURN_BYTES: usize = 256 * 1024;
@@ -147,6 +149,9 @@ impl Probe {
             ProbeRequest::Send { .. } if self.sending.is_some() => {
                 self.refuse(&"one at a time: messages are being sent already");
             }
+            ProbeRequest::Send { message, .. } if message < MIN_MESSAGE => {
+                self.refuse(&"its messages are too small");
+            }
             ProbeRequest::Send { time, message } => {
                 let time = granted(&mut self.allowance, time);
                 self.sending = Some(Sending {
@@ -175,8 +180,9 @@ impl Probe {
 
     fn reply(&mut self, reply: ProbeReply) {
         let Some(channel) = &self.channel else { return };
+        // The word that a sending is over is said once for each, so it needs no bound.
         let sent = matches!(reply, ProbeReply::Sent { .. });
-        if !sent && channel.buffered_amount() > MAX_WAITING_REPLIES && self.sending.is_none() {
+        if !sent && channel.buffered_amount() > most_waiting(self.sending.is_some()) {
             return self.refuse(&"its replies are not read");
         }
         if let Err(error) = channel.send_text(reply.text()) {
@@ -196,6 +202,16 @@ impl Probe {
     }
 }
 
+/// Unsent bytes beyond which nothing is answered: replies, and what a sending keeps ready.
+const fn most_waiting(sending: bool) -> usize {
+    let ready = if sending {
+        AHEAD.1 as usize + TURN_BYTES
+    } else {
+        0
+    };
+    ready + MAX_WAITING_REPLIES
+}
+
 /// As much of the time asked for as is left.
 fn granted(allowance: &mut Duration, asked: Duration) -> Duration {
     let time = asked.min(*allowance);
@@ -207,6 +223,13 @@ fn granted(allowance: &mut Duration, asked: Duration) -> Duration {
 mod tests {
     use super::*;
     use framewire_protocol::probe::MAX_PROBE_TIME;
+
+    #[test]
+    fn answers_nobody_reads_are_bounded_also_while_messages_are_sent() {
+        assert_eq!(most_waiting(false), 64 * 1024);
+        // Whatever a turn may leave, and as many answers as at other times.
+        assert_eq!(most_waiting(true), (1024 + 256 + 64) * 1024);
+    }
 
     #[test]
     fn a_session_is_made_to_send_for_ten_seconds_in_all() {

@@ -89,15 +89,15 @@ fn a_client_that_agreed_measures_both_directions_and_everything_is_counted() {
     };
     assert_eq!(probing.next(), Came::Reply(counted));
 
-    let (time, message) = (Duration::from_millis(50), 1000);
+    let (time, message) = (Duration::from_millis(50), 1024);
     probing.ask(ProbeRequest::Send { time, message });
     probing.ask(ProbeRequest::Send { time, message }); // one at a time: this one is not followed
     let mut came = 0;
     let sent = loop {
         match probing.next() {
             Came::Bytes(len) => {
-                assert_eq!(len, 1000);
-                came += 1000;
+                assert_eq!(len, 1024);
+                came += 1024;
             }
             Came::Reply(ProbeReply::Sent { bytes, packets, .. }) => break (bytes, packets),
             other => panic!("unexpected: {other:?}"),
@@ -105,11 +105,16 @@ fn a_client_that_agreed_measures_both_directions_and_everything_is_counted() {
     };
     assert!(came > 0 && sent.0 == came && sent.1 > 0, "{came} {sent:?}");
     probing.channel.send_text("nonsense".into()).unwrap();
+    let small = ProbeRequest::Send {
+        time,
+        message: 1023,
+    };
+    probing.ask(small);
     probing.ask(ProbeRequest::Echo(1));
     assert_eq!(probing.next(), Came::Reply(ProbeReply::Echo(1)));
     assert_eq!(metric(&worker, "probe_sent_bytes_total"), came);
     assert_eq!(metric(&worker, "probe_received_bytes_total"), 17385);
-    assert_eq!(metric(&worker, "probe_rejected_total"), 2);
+    assert_eq!(metric(&worker, "probe_rejected_total"), 3);
 }
 
 #[test]

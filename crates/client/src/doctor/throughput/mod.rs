@@ -151,7 +151,7 @@ fn bulk_step(
         facts["rtt_loaded_ms"] = ms(moved.rtt).into();
         detail += &format!(", round trip under load {:.1} ms", ms(moved.rtt));
         facts["largest_datagram"] = data.max_datagram.into();
-        if let Some(hole) = judge::of_mtu(data.max_datagram, data.size_probes_lost) {
+        if let Some(hole) = judge::of_mtu(data.max_datagram, data.size_probes_lost, share) {
             detail += &format!(", no datagram above {} bytes arrives", data.max_datagram);
             against = Some(hole);
         }
