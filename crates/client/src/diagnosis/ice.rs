@@ -172,6 +172,7 @@ fn refused(evidence: &Evidence<'_>) -> Option<Diagnosis> {
         .report
         .pairs
         .iter()
+        .filter(|pair| !is_from_loopback(pair))
         .filter_map(|pair| match &pair.outcome {
             PairOutcome::Refused { reason } if near || is_network(pair.remote.ip()) => {
                 Some((pair, reason.as_str()))
@@ -275,7 +276,14 @@ fn pairs_to<'a>(
     at: SocketAddr,
 ) -> impl Iterator<Item = &'a PairReport> + use<'a> {
     let pairs = evidence.report.pairs.iter();
-    pairs.filter(move |pair| pair.remote == at && pair.outcome != PairOutcome::Untried)
+    pairs.filter(move |pair| {
+        pair.remote == at && pair.outcome != PairOutcome::Untried && !is_from_loopback(pair)
+    })
+}
+
+/// From our loopback address nothing goes to another machine, whatever is in between.
+fn is_from_loopback(pair: &PairReport) -> bool {
+    pair.local.ip().is_loopback() && !pair.remote.ip().is_loopback()
 }
 
 fn is_refused_here(evidence: &Evidence<'_>, at: SocketAddr) -> bool {

@@ -97,6 +97,17 @@ fn silence_of_a_worker_that_is_where_http_found_it_is_no_answer_with_the_counts(
 }
 
 #[test]
+fn what_our_loopback_address_cannot_reach_is_no_refusal_of_the_worker() {
+    let mut report = tried(&[(WORKER, silent())]);
+    let mut pair = report.pairs[0].clone();
+    pair.local = "127.0.0.1:40000".parse().unwrap();
+    pair.outcome = refused("loopback reaches this machine only");
+    report.pairs.insert(0, pair);
+    let found = judged(&report, reached("10.0.2.2"));
+    assert_eq!(found.cause, Cause::IceNoAnswer, "{found}");
+}
+
+#[test]
 fn a_refusal_names_the_address_and_the_words() {
     let report = tried(&[
         (LOOPBACK, refused("connection refused")),
