@@ -150,6 +150,8 @@ const MAX_FRAME_QUEUE: usize = 1 << 16;
 const MAX_UPLOAD_CHUNK: usize =
     framewire_transport::MAX_SEND_MESSAGE - framewire_protocol::upload::UPLOAD_HEADER_LEN;
 
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 impl ClientOptions {
     /// How long a worker may be silent; one that did not answer yet counts as an original.
     pub(crate) fn lost_after(&self, ours: bool) -> Duration {
@@ -231,6 +233,10 @@ impl ClientOptions {
         } = self.bitrate;
         if let Err(error) = BitrateLimits::new(start, floor, ceiling) {
             return refuse("bitrate", &error.to_string());
+        }
+        // Deadlines are computed from it.
+        if self.connect_timeout > A_DAY {
+            return refuse("connect_timeout", "expected at most a day");
         }
         self.recovery.check()?;
         if !self.platform_url.starts_with("http") {

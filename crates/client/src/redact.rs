@@ -32,6 +32,20 @@ pub(crate) fn shorten(text: &str) -> String {
     format!("{}…", &text[..end])
 }
 
+/// Longest piece of foreign text in a sentence.
+const MAX_SENTENCE: usize = 300;
+
+/// Foreign text for one line of a terminal: control characters and white space folded, at most 300 characters.
+pub(crate) fn one_line(text: &str) -> String {
+    let plain = text.replace(|c: char| c.is_control(), " ");
+    let words: Vec<&str> = plain.split_whitespace().take(MAX_SENTENCE).collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(MAX_SENTENCE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 /// `text` with every occurrence of the secret replaced.
 pub(crate) fn without(text: &str, secret: Option<&str>) -> String {
     match secret {
@@ -48,6 +62,13 @@ mod tests {
     fn long_text_is_cut_at_a_character() {
         let text = "é".repeat(MAX_FOREIGN_TEXT);
         assert!(shorten(&text).len() <= MAX_FOREIGN_TEXT + '…'.len_utf8());
+    }
+
+    #[test]
+    fn foreign_text_becomes_one_line_without_control_characters() {
+        assert_eq!(one_line("a\x1b[31m\r\n  b\tc\0"), "a [31m b c");
+        let long = one_line(&"é".repeat(1000));
+        assert_eq!(long.chars().count(), MAX_SENTENCE + 1);
     }
 
     #[test]

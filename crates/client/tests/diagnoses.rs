@@ -146,7 +146,7 @@ fn each_refusal_has_its_cause() {
         (
             "503 x",
             json,
-            r#"{"message": "draining"}"#,
+            r#"{"message": "this worker is shutting down"}"#,
             At::Worker,
             WorkerBusy,
         ),

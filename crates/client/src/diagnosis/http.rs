@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::diagnosis::{Cause, CheckStep, Diagnosis, seconds};
 use crate::http::{ApiUrl, Trouble, TroubleKind};
+use crate::redact::one_line;
 
 /// A request that got no answer, and what it was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,12 +163,12 @@ pub(crate) fn of_refusal(refusal: &Refusal<'_>) -> Diagnosis {
     let (step, cause, advice) = sort(refusal);
     let mut problem = format!("{} answered HTTP {}", refusal.url, refusal.status);
     if let Some(kind) = refusal.error_type {
-        problem.push_str(&format!(" ({kind})"));
+        problem.push_str(&format!(" ({})", one_line(kind)));
     }
     match (refusal.message, refusal.body.trim()) {
-        (Some(message), _) => problem.push_str(&format!(": {message}")),
+        (Some(message), _) => problem.push_str(&format!(": {}", one_line(message))),
         (None, "") => {}
-        (None, body) => problem.push_str(&format!(": {}", without_tags(body))),
+        (None, body) => problem.push_str(&format!(": {}", one_line(&without_tags(body)))),
     }
     Diagnosis::new(step, cause, problem.trim_end_matches('.'), advice)
 }
@@ -181,8 +182,7 @@ fn without_tags(body: &str) -> String {
         Some((_, text)) => text,
         None => piece,
     });
-    let words: Vec<&str> = pieces.flat_map(str::split_whitespace).collect();
-    words.join(" ")
+    pieces.collect::<Vec<_>>().join(" ")
 }
 
 fn sort(refusal: &Refusal<'_>) -> (CheckStep, Cause, &'static str) {
@@ -234,7 +234,8 @@ fn sort(refusal: &Refusal<'_>) -> (CheckStep, Cause, &'static str) {
             Cause::WorkerBusy,
             "try again later, end another session, or raise the limit (--max-sessions)",
         ),
-        503 if has_message => (
+        // A gateway may speak JSON as well.
+        503 if refusal.error_type.is_some() || refusal.message.is_some_and(says_busy) => (
             CheckStep::Worker,
             Cause::WorkerBusy,
             "try again later, or use another worker",
@@ -268,6 +269,20 @@ fn sort(refusal: &Refusal<'_>) -> (CheckStep, Cause, &'static str) {
     }
 }
 
+/// What workers say that take no further session.
+fn says_busy(message: &str) -> bool {
+    let message = message.to_lowercase();
+    let words = [
+        "no new session",
+        "shutting down",
+        "full",
+        "busy",
+        "capacity",
+        "too many",
+    ];
+    words.iter().any(|word| message.contains(word))
+}
+
 /// A 404 with a `message` is the worker missing a workflow or model; without one it comes from a server that does not know the
 /// route.
 fn names_missing_thing(refusal: &Refusal<'_>) -> bool {
@@ -282,6 +297,7 @@ pub(crate) fn of_answer(
     is_json: bool,
     reason: &str,
 ) -> Diagnosis {
+    let reason = one_line(reason);
     if is_json || content_type.is_some_and(|kind| kind.contains("json")) {
         return Diagnosis::new(
             CheckStep::Signalling,
@@ -295,7 +311,7 @@ pub(crate) fn of_answer(
         Cause::WrongContentType,
         format!(
             "{url} answered with {} instead of the worker's JSON ({reason})",
-            content_type.unwrap_or("no content type")
+            content_type.map_or_else(|| "no content type".into(), one_line)
         ),
         "this is a web page or another service: check the address, and any proxy or login page in front",
     )

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use framewire_protocol::net::AddressClass;
 use framewire_transport::{
-    CandidateKind, CloseReason, PairOutcome, PairReport, ServerFailure, ServerReport,
+    CandidateKind, CloseReason, PairOutcome, PairReport, Progress, ServerFailure, ServerReport,
 };
 
 use crate::diagnosis::connection::{Evidence, of_worker, waited};
@@ -109,43 +109,51 @@ fn families(evidence: &Evidence<'_>) -> Option<Diagnosis> {
 
 fn unreachable_addresses(evidence: &Evidence<'_>) -> Option<Diagnosis> {
     let addresses: Vec<SocketAddr> = announced(evidence).collect();
-    let ours = |at: &SocketAddr| is_refused_here(evidence, *at);
-    // At an address of this machine that refuses, somebody else is meant: HTTP came through a tunnel or a forwarded port.
-    let elsewhere = addresses.iter().filter(|at| !is_network(at.ip())).any(ours);
-    let is_reached = |reached: IpAddr| {
-        let mut same = addresses.iter().filter(|at| at.ip() == reached);
-        same.any(|at| is_network(reached) || !ours(at))
-    };
-    let reached = evidence.worker.reached.map(|ip| ip.to_canonical());
-    if reached.is_some_and(is_reached) {
+    let refuses = |at: &SocketAddr| is_refused_here(evidence, *at);
+    let mean_nothing = |at: &SocketAddr| !AddressClass::of(at.ip()).is_global();
+    if !addresses.iter().all(mean_nothing) || has_relay(evidence) {
         return None;
     }
-    let mean_nothing = |at: &SocketAddr| !AddressClass::of(at.ip()).is_global();
-    let all_local = addresses.iter().all(mean_nothing);
-    let far_worker = match reached {
-        Some(reached) if is_network(reached) => true,
-        // A worker of this machine whose port is closed refuses at all its addresses.
-        Some(_) => elsewhere && silent_beyond(&addresses, ours),
+    let reached = evidence.worker.reached.map(|ip| ip.to_canonical());
+    let is_elsewhere = match reached {
         // Through a proxy: only what the system says about the way there.
         None => no_route(evidence),
+        Some(reached) => {
+            // Addresses of the other family are no evidence against the one that HTTP used.
+            let same = |at: &&SocketAddr| at.is_ipv4() == reached.is_ipv4();
+            let mut comparable = addresses.iter().filter(same).peekable();
+            comparable.peek()?;
+            if !is_network(reached) {
+                // At an address of this machine that refuses, somebody else is meant: HTTP came through a tunnel or a
+                // forwarded port. A worker of this machine whose port is closed refuses at all its addresses.
+                let near = comparable.any(|at| at.ip() == reached && refuses(at));
+                near && silent_beyond(&addresses, refuses)
+            } else if comparable.any(|at| at.ip() == reached) {
+                false
+            } else {
+                // In a private network HTTP may have been answered by something in front of the worker.
+                AddressClass::of(reached).is_global()
+                    || addresses.iter().all(|at| !is_network(at.ip()))
+                    || no_route(evidence)
+            }
+        }
     };
-    if !all_local || !far_worker || has_relay(evidence) {
+    if !is_elsewhere {
         return None;
     }
-    let shown = list(addresses.iter().copied().filter(|at| is_network(at.ip())));
-    let shown = if shown.is_empty() {
+    let far = list(addresses.iter().copied().filter(|at| is_network(at.ip())));
+    let shown = if far.is_empty() {
         list(addresses.into_iter())
     } else {
-        shown
+        far
     };
-    let (way, ip) = match reached {
-        Some(ip) => (format!("was reached at {ip} over HTTP"), ip.to_string()),
-        None => ("was reached through a proxy".into(), "IP".into()),
+    let way = match reached {
+        Some(ip) => format!("was reached at {ip} over HTTP"),
+        None => "was reached through a proxy".to_owned(),
     };
-    let ip = if reached.is_some_and(is_network) {
-        ip
-    } else {
-        "IP".into()
+    let ip = match reached.filter(|ip| is_network(*ip)) {
+        Some(ip) => ip.to_string(),
+        None => "IP".to_owned(),
     };
     found(
         Cause::CandidatesUnreachable,
@@ -163,26 +171,54 @@ fn silent_beyond(addresses: &[SocketAddr], refuses: impl Fn(&SocketAddr) -> bool
     beyond.peek().is_some() && !beyond.any(refuses)
 }
 
+/// Words about a datagram that come from the way there or from its end, not from this machine's own rules.
+const REFUSALS: [&str; 3] = [
+    "connection refused",
+    "host unreachable",
+    "network unreachable",
+];
+/// What a firewall of this machine says.
+const NOT_PERMITTED: &str = "not permitted on this machine";
+
+/// Pairs that say something about the way to the worker: those to this machine's own addresses do so only when it is here.
+fn telling<'a>(evidence: &Evidence<'a>) -> impl Iterator<Item = &'a PairReport> + use<'a> {
+    let reached = evidence.worker.reached.map(|ip| ip.to_canonical());
+    let here = reached.is_some_and(|ip| !is_network(ip));
+    let local = &evidence.report.local;
+    evidence.report.pairs.iter().filter(move |pair| {
+        let at = pair.remote.ip();
+        let is_ours = !is_network(at) || local.iter().any(|c| c.address.ip() == at);
+        let counts = here || reached == Some(at) || !is_ours;
+        counts && pair.outcome != PairOutcome::Untried && !is_from_loopback(pair)
+    })
+}
+
 fn refused(evidence: &Evidence<'_>) -> Option<Diagnosis> {
-    let near = evidence
-        .worker
-        .reached
-        .is_some_and(|ip| !is_network(ip.to_canonical()));
-    let mut refusals = evidence
-        .report
-        .pairs
-        .iter()
-        .filter(|pair| !is_from_loopback(pair))
-        .filter_map(|pair| match &pair.outcome {
-            PairOutcome::Refused { reason } if near || is_network(pair.remote.ip()) => {
-                Some((pair, reason.as_str()))
+    let reached = evidence.worker.reached.map(|ip| ip.to_canonical());
+    let said = |words: &'static [&'static str]| {
+        telling(evidence).filter_map(move |pair| match &pair.outcome {
+            PairOutcome::Refused { reason } if words.contains(&reason.as_str()) => {
+                Some((pair.remote, reason.as_str()))
             }
             _ => None,
-        });
-    let (at, reason) = match (refusals.next(), evidence.ended) {
-        (Some((pair, reason)), _) => (pair.remote.to_string(), reason),
-        (None, CloseReason::Gone) => (list(announced(evidence)), "connection refused"),
-        (None, _) => return None,
+        })
+    };
+    // One address may have no way to it while another is merely silent: then the silence is what counts, unless the refusal
+    // is of the very machine that HTTP reached.
+    let silence =
+        telling(evidence).any(|pair| matches!(pair.outcome, PairOutcome::Unanswered { .. }));
+    let decides = |at: &SocketAddr| !silence || reached == Some(at.ip());
+    if let Some((at, _)) = said(&[NOT_PERMITTED]).find(|(at, _)| decides(at)) {
+        return found(
+            Cause::UdpBlocked,
+            format!("this machine does not let datagrams to {at} out (not permitted)"),
+            "let UDP out in this machine's own firewall (nft, iptables), or configure a TURN server over TCP or TLS",
+        );
+    }
+    let (at, reason) = match said(&REFUSALS).find(|(at, _)| decides(at)) {
+        Some((at, reason)) => (at.to_string(), reason),
+        None if *evidence.ended == CloseReason::Gone => (list(announced(evidence)), REFUSALS[0]),
+        None => return None,
     };
     found(
         Cause::IceRefused,
@@ -194,7 +230,8 @@ fn refused(evidence: &Evidence<'_>) -> Option<Diagnosis> {
 fn no_udp_at_all(evidence: &Evidence<'_>) -> Option<Diagnosis> {
     let servers = &evidence.gathering.servers;
     let over_udp: Vec<&ServerReport> = servers.iter().filter(|s| is_over_udp(&s.url)).collect();
-    if over_udp.is_empty() || over_udp.iter().any(|s| !is_silent(s)) || has_relay(evidence) {
+    let silent = !over_udp.is_empty() && over_udp.iter().all(|s| is_silent(s));
+    if !silent || has_relay(evidence) || came_in(evidence) > 0 {
         return None;
     }
     let urls: Vec<&str> = over_udp.iter().map(|s| s.url.as_str()).collect();
@@ -235,11 +272,15 @@ fn unanswered(evidence: &Evidence<'_>) -> Diagnosis {
         true => String::new(),
         false => format!(" (servers that did not help: {})", failed.join("; ")),
     };
+    let heard = match came_in(evidence) {
+        0 => String::new(),
+        n => format!(", although {n} datagrams of the worker came in"),
+    };
     Diagnosis::new(
         CheckStep::Ice,
         Cause::IceNoAnswer,
         format!(
-            "no network path to the worker was found: none of {} checks to {} was answered{}{failed}",
+            "no network path to the worker was found: none of {} checks to {} was answered{}{heard}{failed}",
             checks.sum::<u64>(),
             list(tried(evidence)),
             within(evidence),
@@ -298,6 +339,14 @@ fn no_route(evidence: &Evidence<'_>) -> bool {
         && all.all(|pair| {
             matches!(&pair.outcome, PairOutcome::Refused { reason } if reason.ends_with("unreachable"))
         })
+}
+
+/// The worker's checks and answers.
+fn came_in(evidence: &Evidence<'_>) -> u64 {
+    match evidence.report.ice {
+        Progress::UnderWay { received, .. } => received,
+        _ => 0,
+    }
 }
 
 fn has_relay(evidence: &Evidence<'_>) -> bool {

@@ -194,23 +194,27 @@ impl Signalling {
         }
     }
 
-    /// Whether HTTP is still answered, asked over a new connection. Cancel-safe.
+    /// Whether HTTP is still answered, asked over a new connection. Of a proxy's silence, or within less than 2 s, nothing
+    /// is concluded. Cancel-safe.
     pub(crate) async fn still_there(&self, limit: Duration) -> HttpNow {
+        if proxy(&self.api).is_some() {
+            return HttpNow::Unknown;
+        }
         let Ok(http) = client(&self.api, limit) else {
             return HttpNow::Unknown;
         };
         let request = http.get(self.api.join("")).send();
-        match tokio::time::timeout(limit, request).await {
-            Ok(Ok(_)) => HttpNow::Answers,
-            Err(_) => HttpNow::Silent,
-            Ok(Err(error)) => match Trouble::of(error, &self.api, str::to_owned) {
-                Trouble { proxy: Some(_), .. } => HttpNow::Unknown,
-                trouble => match trouble.kind {
-                    TroubleKind::Refused => HttpNow::Gone,
-                    TroubleKind::ConnectSilent | TroubleKind::AnswerSilent => HttpNow::Silent,
-                    _ => HttpNow::Unknown,
-                },
-            },
+        let kind = match tokio::time::timeout(limit, request).await {
+            Ok(Ok(_)) => return HttpNow::Answers,
+            Ok(Err(error)) => Trouble::of(error, &self.api, str::to_owned).kind,
+            Err(_) => TroubleKind::AnswerSilent,
+        };
+        match kind {
+            TroubleKind::Refused => HttpNow::Gone,
+            TroubleKind::ConnectSilent | TroubleKind::AnswerSilent if limit >= LIVENESS_TIMEOUT => {
+                HttpNow::Silent
+            }
+            _ => HttpNow::Unknown,
         }
     }
 

@@ -5,8 +5,9 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use framewire_protocol::signalling::redact_url;
+use framewire_transport::ServerFailure;
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::{CertificateError, InvalidMessage};
+use rustls::InvalidMessage;
 
 use crate::http::ApiUrl;
 use crate::redact;
@@ -162,25 +163,14 @@ fn tls(error: &(dyn Error + 'static)) -> Option<TroubleKind> {
             return tls(io.get_ref()?);
         }
     };
-    Some(match error {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                TroubleKind::UnknownIssuer
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                TroubleKind::WrongName
-            }
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => TroubleKind::Expired,
-            // A certificate that signed itself and may sign others.
-            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                TroubleKind::UnknownIssuer
-            }
-            _ => TroubleKind::Tls,
-        },
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => TroubleKind::NoTls,
+    if let rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) = error {
+        return Some(TroubleKind::NoTls);
+    }
+    // Certificates are sorted in one place, for TURN servers and for this.
+    Some(match ServerFailure::from(error) {
+        ServerFailure::TlsUnknownIssuer => TroubleKind::UnknownIssuer,
+        ServerFailure::TlsNameMismatch => TroubleKind::WrongName,
+        ServerFailure::TlsExpired => TroubleKind::Expired,
         _ => TroubleKind::Tls,
     })
 }
@@ -188,7 +178,7 @@ fn tls(error: &(dyn Error + 'static)) -> Option<TroubleKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use CertificateError::{Expired, NotValidForName, NotValidYet, Revoked, UnknownIssuer};
+    use rustls::CertificateError::{Expired, NotValidForName, NotValidYet, Revoked, UnknownIssuer};
 
     #[test]
     fn certificates_are_told_apart_through_the_layers_around_them() {

@@ -5,14 +5,17 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use framewire_transport::{CloseReason, ConnectStep, ConnectionReport, GatherReport, Progress};
+use framewire_transport::{
+    CloseReason, ConnectStep, ConnectionReport, GatherReport, PairOutcome, PairReport, Progress,
+};
 
 use crate::diagnosis::{Evidence, HttpNow, WorkerSeen, of_connection};
 use crate::error::SessionError;
 use crate::http::Signalling;
 
-/// Longest wait for the worker's HTTP side.
+/// Longest wait for the worker's HTTP side, and how many times longer than the first time it may take.
 const ASK: Duration = Duration::from_secs(2);
+const ASK_FACTOR: u32 = 4;
 
 /// How much longer a connection may take for which datagrams still come in: on a path that loses many it takes its time.
 pub(crate) const EXTENSION: u32 = 2;
@@ -25,20 +28,24 @@ pub(super) struct ComingUp {
     /// How far it was at half of the time.
     half: Option<Far>,
     seen: WorkerSeen,
+    /// How long HTTP took at first.
+    reach: Duration,
     asked: Option<Pin<Box<dyn Future<Output = HttpNow> + Send>>>,
 }
 
-/// A step that is not done, and the datagrams that have come in for it.
+/// A step that is not done, and what has come in for it.
 type Far = (ConnectStep, u64);
 
 impl ComingUp {
     /// Begins now; `limit` is how long it may take while nothing comes in.
-    pub(super) fn new(now: Instant, limit: Duration, seen: WorkerSeen) -> Self {
+    /// `reach` is what the first HTTP answer took.
+    pub(super) fn new(now: Instant, limit: Duration, seen: WorkerSeen, reach: Duration) -> Self {
         ComingUp {
             limit,
             next: Some(now + limit / 2),
             half: None,
             seen,
+            reach,
             asked: None,
         }
     }
@@ -64,7 +71,8 @@ impl ComingUp {
             None => {
                 self.half = Some(far);
                 self.next = Some(now + self.limit / 2);
-                let (signalling, limit) = (signalling.clone(), ASK.min(self.limit / 2));
+                let patience = ASK.max(self.reach * ASK_FACTOR).min(self.limit / 2);
+                let (signalling, limit) = (signalling.clone(), patience);
                 self.asked = Some(Box::pin(async move { signalling.still_there(limit).await }));
                 None
             }
@@ -122,6 +130,12 @@ fn far(report: &ConnectionReport) -> Option<Far> {
         .into_iter()
         .find(|(_, progress)| !progress.is_done())?;
     let received = match progress {
+        // The worker's checks arrive for as long as it lives; only answers to ours lead to a path.
+        Progress::UnderWay { .. } if step == ConnectStep::Ice => {
+            let answered =
+                |pair: &&PairReport| matches!(pair.outcome, PairOutcome::Answered { .. });
+            report.pairs.iter().filter(answered).count() as u64
+        }
         Progress::UnderWay { received, .. } => received,
         _ => 0,
     };
@@ -142,14 +156,15 @@ mod tests {
 
     fn at(received: u64) -> ConnectionReport {
         let mut report = ConnectionReport::default();
-        report.ice = Progress::UnderWay { sent: 9, received };
+        report.ice = Progress::Done { took: LIMIT };
+        report.dtls = Progress::UnderWay { sent: 9, received };
         report
     }
 
     /// What is decided at half of the time and at its end, with these datagrams received.
     fn decided(half: &ConnectionReport, end: &ConnectionReport) -> Option<CloseReason> {
         let begun = Instant::now();
-        let mut coming = ComingUp::new(begun, LIMIT, WorkerSeen::default());
+        let mut coming = ComingUp::new(begun, LIMIT, WorkerSeen::default(), Duration::ZERO);
         assert_eq!(coming.look(begun, half, &signalling()), None);
         let later = coming.wake().unwrap();
         assert_eq!(later, begun + LIMIT / 2);
@@ -167,11 +182,21 @@ mod tests {
         let Some(CloseReason::ConnectTimeout { step, after, .. }) = gave_up else {
             panic!("{gave_up:?}");
         };
-        assert_eq!((step, after), (ConnectStep::Ice, LIMIT));
+        assert_eq!((step, after), (ConnectStep::Dtls, LIMIT));
         assert_eq!(decided(&at(3), &at(4)), None, "something comes in");
         let mut next = at(0);
-        next.ice = Progress::Done { took: LIMIT };
+        next.dtls = Progress::Done { took: LIMIT };
         assert_eq!(decided(&at(3), &next), None, "it is a step further");
+    }
+
+    #[test]
+    fn checks_of_the_worker_are_no_step_towards_a_path() {
+        let searching = |received| {
+            let mut report = at(0);
+            report.ice = Progress::UnderWay { sent: 9, received };
+            report
+        };
+        assert!(decided(&searching(3), &searching(40)).is_some());
     }
 
     #[test]
@@ -180,7 +205,7 @@ mod tests {
         let mut up = at(0);
         (up.ice, up.dtls, up.channels) = (done, done, done);
         let begun = Instant::now();
-        let mut coming = ComingUp::new(begun, LIMIT, WorkerSeen::default());
+        let mut coming = ComingUp::new(begun, LIMIT, WorkerSeen::default(), Duration::ZERO);
         assert_eq!(coming.look(begun + LIMIT, &up, &signalling()), None);
         assert_eq!(coming.wake(), None);
     }

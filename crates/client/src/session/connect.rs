@@ -106,7 +106,9 @@ pub(crate) async fn connect(
     };
     let ice = shared.plan.ice.as_ref().or(fetched.as_ref());
     let gather = network::offer(shared, network::servers(ice, api));
-    let (offer, reached) = tokio::try_join!(gather, signalling.reach())?;
+    let begun = Instant::now();
+    let reach = async { Ok((signalling.reach().await?, begun.elapsed())) };
+    let (offer, (reached, reach)) = tokio::try_join!(gather, reach)?;
     shared.keep_gathering(offer.gathering());
 
     shared.input(Input::OfferReady);
@@ -137,7 +139,7 @@ pub(crate) async fn connect(
     link(shared, &peer, agreement.as_ref(), api)?;
     shared.input(Input::AnswerApplied);
     Ok(Connected {
-        coming_up: ComingUp::new(Instant::now(), options.connect_timeout, seen),
+        coming_up: ComingUp::new(Instant::now(), options.connect_timeout, seen, reach),
         restarts: Restarts::agreed(shared, &peer, &signalling, agreement.as_ref(), key),
         peer,
         upload,

@@ -368,7 +368,8 @@ impl<'a> Driver<'a> {
 
     fn on_time(&mut self) {
         let now = Instant::now();
-        if let Some(peer) = self.peer.as_ref().filter(|_| !self.ended)
+        let due = self.coming_up.wake().is_some_and(|at| at <= now);
+        if let Some(peer) = self.peer.as_ref().filter(|_| due && !self.ended)
             && let Some(reason) = self.coming_up.look(now, &peer.report(), &self.signalling)
         {
             self.on_closed(&reason);

@@ -39,8 +39,8 @@ pub enum ServerFailure {
     /// Its certificate is for another host.
     #[error("TLS: the certificate is for another host name")]
     TlsNameMismatch,
-    /// Its certificate is not valid any more.
-    #[error("TLS: the certificate has expired")]
+    /// Its certificate is not valid now: expired, or not valid yet.
+    #[error("TLS: the certificate has expired or is not valid yet")]
     TlsExpired,
     /// TLS failed otherwise.
     #[error("TLS: {reason}")]
@@ -110,26 +110,38 @@ impl From<&LinkError> for ServerFailure {
             LinkError::Io(_) => ServerFailure::Refused {
                 reason: error.to_string(),
             },
-            LinkError::Tls(error) => of_tls(error),
+            LinkError::Tls(error) => error.into(),
             LinkError::Config(reason) => ServerFailure::local(reason),
             LinkError::NotTurn => ServerFailure::NotStun,
         }
     }
 }
 
-fn of_tls(error: &TlsError) -> ServerFailure {
-    use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
-    };
-    match error {
-        TlsError::InvalidCertificate(UnknownIssuer) => ServerFailure::TlsUnknownIssuer,
-        TlsError::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
-            ServerFailure::TlsNameMismatch
+/// Of TLS with any server, sorted by what is wrong with its certificate.
+impl From<&TlsError> for ServerFailure {
+    fn from(error: &TlsError) -> ServerFailure {
+        use CertificateError::{
+            BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+            NotValidYet, NotValidYetContext, Other, UnknownIssuer,
+        };
+        let TlsError::InvalidCertificate(certificate) = error else {
+            let reason = error.to_string();
+            return ServerFailure::Tls { reason };
+        };
+        match certificate {
+            UnknownIssuer | BadSignature => ServerFailure::TlsUnknownIssuer,
+            // One that signed itself and may sign others.
+            Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                ServerFailure::TlsUnknownIssuer
+            }
+            NotValidForName | NotValidForNameContext { .. } => ServerFailure::TlsNameMismatch,
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
+                ServerFailure::TlsExpired
+            }
+            _ => ServerFailure::Tls {
+                reason: error.to_string(),
+            },
         }
-        TlsError::InvalidCertificate(Expired | ExpiredContext { .. }) => ServerFailure::TlsExpired,
-        other => ServerFailure::Tls {
-            reason: other.to_string(),
-        },
     }
 }
 
@@ -168,6 +180,14 @@ mod tests {
             (
                 certificate(CertificateError::NotValidForName),
                 ServerFailure::TlsNameMismatch,
+            ),
+            (
+                certificate(CertificateError::BadSignature),
+                ServerFailure::TlsUnknownIssuer,
+            ),
+            (
+                certificate(CertificateError::NotValidYet),
+                ServerFailure::TlsExpired,
             ),
             (
                 certificate(CertificateError::Expired),

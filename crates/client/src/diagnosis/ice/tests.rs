@@ -131,16 +131,72 @@ fn a_refusal_names_the_address_and_the_words() {
 }
 
 #[test]
+fn only_words_from_the_way_to_the_worker_are_refusals() {
+    let worker = || reached("10.0.2.2");
+    // A bridge that both sides have, by the same address: it is our own that refuses.
+    let bridge = "172.17.0.1:9002";
+    let mut both = tried(&[(bridge, refused("connection refused")), (WORKER, silent())]);
+    both.local.push(candidate("172.17.0.1:40000"));
+    assert_eq!(judged(&both, worker()).cause, Cause::IceNoAnswer);
+
+    // No way to one address of the worker while the one HTTP reached is silent.
+    let six = "[2001:4860::1]:9002";
+    let report = tried(&[(six, refused("network unreachable")), (WORKER, silent())]);
+    assert_eq!(judged(&report, worker()).cause, Cause::IceNoAnswer);
+
+    for local in [
+        "send failed",
+        "datagram too large",
+        "the relay does not let it through",
+    ] {
+        let report = tried(&[(WORKER, refused(local))]);
+        assert_eq!(judged(&report, worker()).cause, Cause::IceNoAnswer);
+    }
+    let report = tried(&[(WORKER, refused("not permitted on this machine"))]);
+    let found = judged(&report, worker());
+    assert_eq!(found.cause, Cause::UdpBlocked);
+    assert!(found.advice.contains("own firewall"), "{found}");
+}
+
+#[test]
+fn datagrams_that_came_in_are_told_and_udp_is_not_called_blocked_then() {
+    let mut report = tried(&[(WORKER, silent())]);
+    report.ice = Progress::UnderWay {
+        sent: 9,
+        received: 4,
+    };
+    let stun = vec![unheard("stun:192.0.2.9:3478")];
+    let found = judged_with(stun, &report, reached("10.0.2.2"));
+    assert_eq!(found.cause, Cause::IceNoAnswer);
+    let heard = "4 datagrams of the worker came in";
+    assert!(found.problem.contains(heard), "{found}");
+}
+
+#[test]
 fn addresses_of_another_network_are_named_with_the_option_that_helps() {
     let container = [
         (LOOPBACK, refused("connection refused")),
         (WORKER, silent()),
     ];
-    let found = judged(&tried(&container), reached("203.0.113.7"));
+    let found = judged(&tried(&container), reached("8.8.4.4"));
     assert_eq!(found.cause, Cause::CandidatesUnreachable);
-    assert!(found.advice.contains("--public-ip 203.0.113.7"), "{found}");
+    assert!(found.advice.contains("--public-ip 8.8.4.4"), "{found}");
     assert!(found.problem.contains(WORKER), "{found}");
     assert!(!found.problem.contains(LOOPBACK), "{found}");
+
+    // In a private network something in front may have answered HTTP: without a word about the way there it is not claimed.
+    let found = judged(&tried(&container), reached("10.0.9.1"));
+    assert_eq!(found.cause, Cause::IceNoAnswer);
+    assert!(found.advice.contains("--public-ip"), "{found}");
+    let no_way = [
+        (LOOPBACK, refused("connection refused")),
+        (WORKER, refused("network unreachable")),
+    ];
+    let found = judged(&tried(&no_way), reached("10.0.9.1"));
+    assert_eq!(found.cause, Cause::CandidatesUnreachable);
+    // Nor is an address of one family held against one of the other.
+    let found = judged(&tried(&[(WORKER, silent())]), reached("fd00::1"));
+    assert_eq!(found.cause, Cause::IceNoAnswer);
 
     // Through a tunnel to this machine: nobody has the worker's port here.
     let found = judged(&tried(&container), reached("127.0.0.1"));
