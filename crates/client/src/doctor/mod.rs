@@ -4,6 +4,7 @@
 mod connect;
 mod judge;
 mod link;
+mod paths;
 mod reach;
 mod report;
 mod servers;

@@ -16,6 +16,8 @@ use crate::session;
 
 /// Longest wait for any of them. A silent one over TCP takes all of it.
 const SERVERS: Duration = Duration::from_secs(4);
+/// After this long the connection is tried beside those that are still silent.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The steps, each of which appears even when there is no such URL.
 const STEPS: [CheckStep; 4] = [
@@ -50,10 +52,29 @@ pub(super) async fn ask(walk: &mut Walk, at: Option<&At>) -> Asked {
     }))
 }
 
-/// What they said, in the order of the steps.
-pub(super) async fn report(walk: &mut Walk, asked: Asked) {
+/// What they said, in the order of the steps. Those that answer do so soon; if one is silent, the others are told later, and what
+/// is found meanwhile is held back for so long.
+pub(super) async fn report(walk: &mut Walk, mut asked: Asked) -> Option<Asked> {
     walk.begin(CheckStep::Stun);
+    match tokio::time::timeout(SOON, &mut asked.0).await {
+        Ok(checks) => show(walk, &checks.unwrap_or_default()),
+        Err(_) => {
+            walk.hold();
+            return Some(asked);
+        }
+    }
+    None
+}
+
+/// The same of those that were not done then.
+pub(super) async fn report_late(walk: &mut Walk, asked: Asked) {
     let checks = asked.0.await.unwrap_or_default();
+    let held = walk.release();
+    show(walk, &checks);
+    held.into_iter().for_each(|step| walk.push(step));
+}
+
+fn show(walk: &mut Walk, checks: &[ServerCheck]) {
     for step in STEPS {
         let of_step: Vec<_> = checks
             .iter()

@@ -26,6 +26,8 @@ pub(super) struct Walk {
     /// What does not count against the whole.
     excused: Duration,
     steps: Vec<StepReport>,
+    /// Steps whose turn has not come.
+    held: Option<Vec<StepReport>>,
 }
 
 /// A step that was looked at, with its figures.
@@ -54,6 +56,7 @@ impl Walk {
             begun: Instant::now(),
             excused: Duration::ZERO,
             steps: Vec::new(),
+            held: None,
         }
     }
 
@@ -100,7 +103,7 @@ impl Walk {
                 None
             }
         };
-        servers::report(self, asked).await;
+        let late = servers::report(self, asked).await;
         let linked = match reached {
             Some(at) => connect::connect(self, at).await,
             None => {
@@ -111,6 +114,9 @@ impl Walk {
                 None
             }
         };
+        if let Some(asked) = late {
+            servers::report_late(self, asked).await;
+        }
         let Some((at, link)) = linked else { return };
         throughput::measure(self, link).await;
         video::check(self, &at).await;
@@ -185,7 +191,20 @@ impl Walk {
         });
     }
 
-    fn push(&mut self, step: StepReport) {
+    /// From now on steps are kept back, because one before them is not done.
+    pub(super) fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// The steps kept back; no further ones are.
+    pub(super) fn release(&mut self) -> Vec<StepReport> {
+        self.held.take().unwrap_or_default()
+    }
+
+    pub(super) fn push(&mut self, step: StepReport) {
+        if let Some(held) = &mut self.held {
+            return held.push(step);
+        }
         let _ = self.events.send(Event::Done(Box::new(step.clone())));
         self.steps.push(step);
     }
