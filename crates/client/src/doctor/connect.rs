@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use framewire_protocol::job::{RESULTS_LABEL, UPLOAD_LABEL};
 use framewire_protocol::signalling::{Agreement, Feature};
 use framewire_transport::{
-    CloseReason, ConnectionReport, Endpoint, EndpointConfig, Offer, Peer, PeerConfig, PeerEvent,
-    Progress,
+    CloseReason, ConnectionReport, Endpoint, EndpointConfig, Offer, OfferError, Peer, PeerConfig,
+    PeerEvent, Progress,
 };
 use serde_json::json;
 
@@ -104,7 +104,6 @@ pub(super) async fn connect(walk: &mut Walk, at: At) -> Option<(At, Link)> {
 /// Our offer, made as a session makes it.
 async fn gather(walk: &Walk, at: &At) -> Result<Offer, Diagnosis> {
     let patient = &walk.patient;
-    let relay_only = patient.options.relay_only;
     let config = PeerConfig::default()
         .with_channel(RESULTS_LABEL)
         .with_channel(UPLOAD_LABEL)
@@ -112,7 +111,7 @@ async fn gather(walk: &Walk, at: &At) -> Result<Offer, Diagnosis> {
         .with_gather_timeout(walk.allow(patient.options.gather_timeout))
         .with_connect_timeout(walk.allow(CONNECT))
         .with_lost_after(Duration::from_secs(15))
-        .with_relay_only(relay_only);
+        .with_relay_only(patient.options.relay_only);
     let made = tokio::task::spawn_blocking(move || {
         let none = |reason: String| {
             let advice = "check this machine's network interfaces";
@@ -120,13 +119,9 @@ async fn gather(walk: &Walk, at: &At) -> Result<Offer, Diagnosis> {
         };
         let endpoint = Endpoint::bind(EndpointConfig::default())
             .map_err(|error| none(crate::session::chain(&error)))?;
-        endpoint.offer(config).map_err(|error| {
-            let reason = crate::session::chain(&error);
-            if relay_only {
-                of_missing_relay(&reason)
-            } else {
-                none(reason)
-            }
+        endpoint.offer(config).map_err(|error| match error {
+            OfferError::NoRelay(report) => of_missing_relay(&report.to_string()),
+            error => none(crate::session::chain(&error)),
         })
     });
     let failed = |_| {

@@ -44,6 +44,7 @@ mod sent {
 
     use framewire_media::{FramePool, TestPattern};
     use serde_json::json;
+    use tokio::runtime::Handle;
 
     use super::{At, CheckStep, OUTPUT, SIZE, Walk, workflow};
     use crate::client::Client;
@@ -145,7 +146,8 @@ mod sent {
     /// Sends the pictures at their pace and takes those that come back.
     fn play(session: &Session, sender: &FrameSender, deadline: Instant) -> Result<(), WaitError> {
         session.on_frame(|_| {});
-        session.start()?;
+        // What is sent while the session connects is left out, and would look lost. Bounded by the limits of connecting.
+        Handle::current().block_on(session.ready())?;
         std::thread::scope(|scope| {
             scope.spawn(|| send(sender, deadline));
             // Frames are handed over by this call, so it must not wait for the last one to be sent.

@@ -47,7 +47,7 @@ pub(super) async fn up(
     let (begun, before) = (Instant::now(), link.peer.stats().data);
     let (until, deadline) = (begun + time, begun + time + tail);
     let message = Bytes::from(vec![0; MESSAGE]);
-    let mut counts = Counts::default();
+    let (mut counts, mut queued) = (Counts::default(), 0);
     while Instant::now() < until {
         if counts.due(begun) {
             counts.ask(channel)?;
@@ -57,6 +57,7 @@ pub(super) async fn up(
                 room?;
                 for _ in 0..TURN {
                     send(channel, message.clone())?;
+                    queued += message.len() as u64;
                 }
             }
             came = link.next(channel, until) => {
@@ -74,12 +75,23 @@ pub(super) async fn up(
         };
         counts.came(&came.data, begun);
     }
+    let end = link.peer.stats().data;
+    // On a slow path the question waits behind the data, and acknowledgements are what is known.
+    let (bytes, time) = counts.at.map_or_else(
+        || (acknowledged(queued, channel, &end), begun.elapsed()),
+        |at| (counts.bytes, at),
+    );
     Ok(Moved {
-        bytes: counts.bytes,
-        time: counts.at.unwrap_or_else(|| begun.elapsed()),
-        lost: Some(losses(&before, &link.peer.stats().data)),
+        bytes,
+        time,
+        lost: Some(losses(&before, &end)),
         rtt: after.rtt,
     })
+}
+
+/// Of what was queued, what the far end has for certain.
+fn acknowledged(queued: u64, channel: &DataChannel, now: &DataStats) -> u64 {
+    queued.saturating_sub(channel.buffered_amount() as u64 + now.unacknowledged)
 }
 
 /// The counts of the far end, in the order they were asked for.
@@ -138,9 +150,8 @@ pub(super) async fn upload(
         }
     }
     let after = link.peer.stats().data;
-    let under_way = channel.buffered_amount() as u64 + after.unacknowledged;
     Ok(Moved {
-        bytes: queued.saturating_sub(under_way),
+        bytes: acknowledged(queued, channel, &after),
         time: begun.elapsed(),
         lost: Some(losses(&before, &after)),
         rtt: after.rtt,
