@@ -133,7 +133,7 @@ impl Serialize for DoctorReport {
         map.serialize_entry("api_url", &self.api_url)?;
         map.serialize_entry("worker", &worker)?;
         map.serialize_entry("steps", &self.steps)?;
-        map.serialize_entry("seconds", &(ms(self.took) / 1e3))?;
+        map.serialize_entry("seconds", &((self.took.as_secs_f64() * 1e3).round() / 1e3))?;
         map.end()
     }
 }

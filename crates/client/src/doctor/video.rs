@@ -40,6 +40,7 @@ pub(super) use sent::check;
 #[cfg(feature = "ffmpeg")]
 mod sent {
     use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
     use framewire_media::{FramePool, TestPattern};
@@ -53,7 +54,7 @@ mod sent {
     use crate::doctor::judge;
     use crate::doctor::report::ms;
     use crate::doctor::walk::Found;
-    use crate::error::WaitError;
+    use crate::error::{SessionError, WaitError};
     use crate::session::Session;
     use crate::source::{FrameSender, ManualSource};
     use crate::stats::SessionStats;
@@ -62,11 +63,11 @@ mod sent {
     const FPS: u32 = 30;
     const FRAMES: u32 = 30;
     /// Longest time for the whole step …
-    const VIDEO: Duration = Duration::from_secs(9);
-    /// … of which the connection may take this, …
-    const CONNECT: Duration = Duration::from_secs(6);
+    const VIDEO: Duration = Duration::from_secs(12);
     /// … and less than this is not worth beginning.
     const LEAST: Duration = Duration::from_millis(2500);
+    /// So long without a picture is a standstill.
+    const STANDSTILL: Duration = Duration::from_millis(2500);
     /// Kept for closing.
     const CLOSING: Duration = Duration::from_millis(500);
 
@@ -97,27 +98,105 @@ mod sent {
             session.close();
             (ended, stats)
         });
-        let Ok(Ok((ended, stats))) = tokio::time::timeout(limit, played).await else {
+        let (ended, stats) = match tokio::time::timeout(limit, played).await {
+            Ok(Ok((ended, stats))) => (ended, stats),
             // Bounded by itself, and nobody waits for it.
-            tokio::task::spawn_blocking(move || closer.close());
-            let found = Found::new(begun.elapsed(), "did not end", json!({}));
-            return walk.fail(step, found, stalled(0, limit));
-        };
-        let back = stats.frames.delivered;
-        let against = match ended {
-            Err(WaitError::Session(error)) => Some(judge::of_error(step, &error)),
-            _ if back == 0 => Some(none_back(&stats, begun.elapsed())),
-            Err(WaitError::Timeout(_)) if back < u64::from(FRAMES) / 2 => {
-                Some(stalled(back, begun.elapsed()))
+            _ => {
+                tokio::task::spawn_blocking(move || closer.close());
+                (Played::NotReady, SessionStats::default())
             }
-            _ => None,
         };
-        if against.as_ref().map(|against| against.cause) == Some(Cause::WorkerBusy) {
-            // The first session took the last place, which is free again a moment after its end.
-            return walk.skip(step, "the worker has no place for a second session");
+        let seen = Seen {
+            back: stats.frames.delivered,
+            results: stats.results,
+            waited: begun.elapsed(),
+            poor: walk.has_poor_path(),
+        };
+        match seen.verdict(ended) {
+            Verdict::Fine => walk.ok(step, found(seen.waited, &stats)),
+            Verdict::Wrong(diagnosis) => walk.fail(step, found(seen.waited, &stats), diagnosis),
+            Verdict::Unknown(why) => walk.skip(step, why),
         }
-        walk.add(step, found(begun.elapsed(), &stats), against, None);
     }
+
+    /// How the pictures' session went.
+    enum Played {
+        /// It did not come up in the time there was.
+        NotReady,
+        Failed(SessionError),
+        /// It did not end in the time there was; since when no picture had come, if ever one had.
+        Late(Option<Duration>),
+        Ended,
+    }
+
+    /// What a verdict depends on besides.
+    #[derive(Clone, Copy)]
+    struct Seen {
+        back: u64,
+        results: u64,
+        waited: Duration,
+        /// The path is known to be lossy or long: sessions bear that, given more time than there is here.
+        poor: bool,
+    }
+
+    enum Verdict {
+        Fine,
+        Wrong(Diagnosis),
+        Unknown(&'static str),
+    }
+
+    impl Seen {
+        fn verdict(self, ended: Played) -> Verdict {
+            let found = |cause, problem: String, advice: &str| {
+                Verdict::Wrong(Diagnosis::new(CheckStep::Video, cause, problem, advice))
+            };
+            let seconds = self.waited.as_secs_f64();
+            match ended {
+                Played::NotReady if self.poor => Verdict::Unknown(TOO_SHORT),
+                Played::NotReady => found(
+                    Cause::NoVideo,
+                    format!("a second session did not come up within {seconds:.1} s"),
+                    "look at the worker's log and its load",
+                ),
+                Played::Failed(error) => {
+                    let diagnosis = judge::of_error(CheckStep::Video, &error);
+                    let path = [CheckStep::Ice, CheckStep::Dtls, CheckStep::DataChannel];
+                    match diagnosis.cause {
+                        // The first session took the last place, which is free again a moment after its end.
+                        Cause::WorkerBusy => {
+                            Verdict::Unknown("the worker has no place for a second session")
+                        }
+                        _ if self.poor && path.contains(&diagnosis.step) => {
+                            Verdict::Unknown(TOO_SHORT)
+                        }
+                        _ => Verdict::Wrong(diagnosis),
+                    }
+                }
+                Played::Late(None) if self.poor => Verdict::Unknown(TOO_SHORT),
+                _ if self.back == 0 => found(
+                    Cause::NoVideo,
+                    format!(
+                        "{FRAMES} pictures were sent and none came back within {seconds:.1} s ({} results came)",
+                        self.results
+                    ),
+                    "look at the worker's log for errors of its decoder or encoder; a path that loses large datagrams looks like this as well",
+                ),
+                Played::Late(Some(since)) if since >= STANDSTILL => found(
+                    Cause::VideoStalled,
+                    format!(
+                        "{} of {FRAMES} pictures came back, and none for {:.1} s",
+                        self.back,
+                        since.as_secs_f64()
+                    ),
+                    "look at the worker's load and its log, and at the losses of the path",
+                ),
+                Played::Late(_) | Played::Ended => Verdict::Fine,
+            }
+        }
+    }
+
+    const TOO_SHORT: &str =
+        "on this path the time that was left is too short to say; sessions wait longer";
 
     fn session(
         walk: &Walk,
@@ -129,7 +208,7 @@ mod sent {
         let mut options = patient.options.clone();
         options.reach_timeout = options.reach_timeout.min(limit);
         options.signalling_timeout = options.signalling_timeout.min(limit);
-        options.connect_timeout = options.connect_timeout.min(limit).min(CONNECT);
+        options.connect_timeout = options.connect_timeout.min(limit / 2); // twice as long where something comes in
         options.initial_frame_timeout = options.initial_frame_timeout.min(limit);
         options.shutdown_timeout = CLOSING;
         let mut config = StreamConfig::new().stream_output([OUTPUT]);
@@ -144,16 +223,29 @@ mod sent {
     }
 
     /// Sends the pictures at their pace and takes those that come back.
-    fn play(session: &Session, sender: &FrameSender, deadline: Instant) -> Result<(), WaitError> {
-        session.on_frame(|_| {});
-        // What is sent while the session connects is left out, and would look lost. Bounded by the limits of connecting.
-        Handle::current().block_on(session.ready())?;
-        std::thread::scope(|scope| {
+    fn play(session: &Session, sender: &FrameSender, deadline: Instant) -> Played {
+        let last = Arc::new(Mutex::new(None));
+        let seen = last.clone();
+        session.on_frame(move |_| *lock(&seen) = Some(Instant::now()));
+        // What is sent while the session connects is left out, and would look lost.
+        let ready = async { tokio::time::timeout_at(deadline.into(), session.ready()).await };
+        match Handle::current().block_on(ready) {
+            Err(_) => return Played::NotReady,
+            Ok(Err(error)) => return Played::Failed(error),
+            Ok(Ok(())) => {}
+        }
+        let ended = std::thread::scope(|scope| {
             scope.spawn(|| send(sender, deadline));
             // Frames are handed over by this call, so it must not wait for the last one to be sent.
             let left = deadline.saturating_duration_since(Instant::now());
-            session.wait(Some(left)).map(drop)
-        })
+            session.wait(Some(left))
+        });
+        let last = *lock(&last);
+        match ended {
+            Ok(_) => Played::Ended,
+            Err(WaitError::Session(error)) => Played::Failed(error),
+            Err(_) => Played::Late(last.map(|last| last.elapsed())),
+        }
     }
 
     fn send(sender: &FrameSender, deadline: Instant) {
@@ -208,28 +300,44 @@ mod sent {
         Found::new(took, detail, facts)
     }
 
-    fn none_back(stats: &SessionStats, waited: Duration) -> Diagnosis {
-        Diagnosis::new(
-            CheckStep::Video,
-            Cause::NoVideo,
-            format!(
-                "{FRAMES} pictures were sent and none came back within {:.1} s ({} results came)",
-                waited.as_secs_f64(),
-                stats.results
-            ),
-            "look at the worker's log for errors of its decoder or encoder; a path that loses large datagrams looks like this as well",
-        )
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stalled(back: u64, waited: Duration) -> Diagnosis {
-        Diagnosis::new(
-            CheckStep::Video,
-            Cause::VideoStalled,
-            format!(
-                "{back} of {FRAMES} pictures came back within {:.1} s, and then no more",
-                waited.as_secs_f64()
-            ),
-            "look at the worker's load and its log, and at the losses of the path",
-        )
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn only_a_good_path_speaks_against_a_session_that_ran_out_of_time() {
+            let cause = |back, poor, ended| {
+                let seen = Seen {
+                    back,
+                    results: 0,
+                    waited: Duration::from_secs(9),
+                    poor,
+                };
+                match seen.verdict(ended) {
+                    Verdict::Fine => "fine",
+                    Verdict::Wrong(diagnosis) => diagnosis.cause.as_str(),
+                    Verdict::Unknown(_) => "unknown",
+                }
+            };
+            let late = |ms| Played::Late(Some(Duration::from_millis(ms)));
+            for (back, poor, ended, expected) in [
+                (30, false, Played::Ended, "fine"),
+                (0, false, Played::Ended, "no_video"),
+                (0, true, Played::Ended, "no_video"),
+                (0, false, Played::NotReady, "no_video"),
+                (0, true, Played::NotReady, "unknown"),
+                (0, false, Played::Late(None), "no_video"),
+                (0, true, Played::Late(None), "unknown"),
+                (13, false, late(100), "fine"),
+                (13, false, late(3000), "video_stalled"),
+                (13, true, late(3000), "video_stalled"),
+            ] {
+                assert_eq!(cause(back, poor, ended), expected, "{back} {poor}");
+            }
+        }
     }
 }

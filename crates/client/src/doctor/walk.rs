@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::report::{DoctorReport, StepReport, StepStatus, WorkerReport};
 use super::{LONGEST, Patient, connect, reach, servers, throughput, video};
-use crate::diagnosis::{CheckStep, Diagnosis};
+use crate::diagnosis::{Cause, CheckStep, Diagnosis};
 use framewire_protocol::signalling::redact_url;
 
 /// What is told while it goes on.
@@ -207,6 +207,16 @@ impl Walk {
         }
         let _ = self.events.send(Event::Done(Box::new(step.clone())));
         self.steps.push(step);
+    }
+
+    /// Whether the path was found to be lossy or long.
+    pub(super) fn has_poor_path(&self) -> bool {
+        let found = self
+            .steps
+            .iter()
+            .filter_map(|report| report.diagnosis.as_ref());
+        let mut causes = found.map(|diagnosis| diagnosis.cause);
+        causes.any(|cause| matches!(cause, Cause::LossyPath | Cause::SlowPath))
     }
 
     /// A connection came about, and pictures came back where that was tried.
