@@ -50,8 +50,13 @@ class Namespace:
 
 
 def link(one, other, name, peer):
-    """Joins two namespaces with a virtual cable, whose ends are `name` and `peer`."""
+    """Joins two namespaces with a virtual cable, whose ends are `name` and `peer`.
+
+    A datagram travels by itself there, as on a real one: batched ones (GSO) would be one packet to a filter.
+    """
     one.run(f"ip link add {name} type veth peer name {peer} netns /proc/{os.getpid()}/fd/{other.fd}")
+    one.run(f"ip link set {name} gso_max_segs 1")
+    other.run(f"ip link set {peer} gso_max_segs 1")
 
 
 def address(namespace, name, *addresses):

@@ -198,6 +198,7 @@ def over_wire(**path):
 UDP_OF_THE_CLIENT = "meta l4proto udp iifname client"
 UDP_TO_THE_CLIENT = "meta l4proto udp oifname client"
 DTLS = "meta l4proto udp @th,64,8 20-63"
+VIDEO = "meta l4proto udp @th,64,8 128-191"
 APPLICATION_DATA = "meta l4proto udp @th,64,8 23"
 STUN = ice("stun:10.0.3.2:3478")
 NOBODY = ice("stun:10.0.3.9:3478")
@@ -225,6 +226,7 @@ SITUATIONS = {
     "media_port_closed": media_port_closed,
     "dtls_blocked": filtered(DTLS),
     "data_channel_blocked": filtered(APPLICATION_DATA),
+    "video_blocked": filtered(VIDEO),
     "worker_stalled": stalled_worker,
     "mtu_black_hole": filtered("meta l4proto udp meta length > 1200"),
     "rtt_300_ms": over_wire(delay=0.15),
