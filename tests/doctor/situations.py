@@ -35,11 +35,11 @@ def at_site(ipv6=False, *options):
             yield site, Place(site.client, url, ice())
 
 
-def http_answer(status, content_type="application/json", body=b'{"message": "no"}'):
+def http_answer(status, content_type="application/json", body=b'{"message": "no"}', options=()):
     @contextlib.contextmanager
     def situation(folder):
         with here() as namespace, namespace.entered(), servers.answering(status, content_type, body) as port:
-            yield Place(namespace, f"http://127.0.0.1:{port}", ice())
+            yield Place(namespace, f"http://127.0.0.1:{port}", [*ice(), *options])
 
     return situation
 
@@ -210,6 +210,7 @@ SITUATIONS = {
     "port_silent": port_silent,
     "port_filtered": port_filtered,
     "http_401": http_answer(401, body=b'{"message": "unauthorized"}'),
+    "http_401_with_key": http_answer(401, body=b'{"message": "unauthorized"}', options=("--api-key", "wrong")),
     "http_404": http_answer(404, body=b'{"detail": "Not Found"}'),
     "http_502": http_answer(502, "text/html", b"<html><h1>502 Bad Gateway</h1></html>"),
     "wrong_content_type": http_answer(200, "text/html", b"<html><h1>Welcome</h1></html>"),

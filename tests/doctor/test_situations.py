@@ -1,23 +1,113 @@
-"""`framewire run` with each thing in the way that keeps people from connecting."""
+"""`framewire doctor` and `framewire run` with each thing in the way that keeps people from connecting: both say what it is."""
+
+import re
+from dataclasses import dataclass
 
 import pytest
+from program import PROMISE
 from situations import SITUATIONS
 
-# Where a session comes about all the same.
-WORKING = {"healthy", "udp_blocked_with_turn_tcp", "stun_dead", "only_ipv6", "rtt_300_ms", "loss_20_percent"}
-NOT_CONNECTED = 3
+NOT_CONNECTED, STREAM_FAILED = 3, 1
+
+
+@dataclass
+class Trouble:
+    """What doctor finds: the decisive step and its cause, and further steps that fail beside it, each with its cause."""
+
+    step: str
+    cause: str
+    others: tuple = ()
+    run: int = NOT_CONNECTED
+
+    def failed(self):
+        return [(self.step, self.cause), *self.others]
+
+
+# What stands in the way of a session.
+TROUBLE = {
+    "name_not_found": Trouble("address", "name_not_found"),
+    "port_closed": Trouble("http", "port_closed"),
+    "port_silent": Trouble("http", "port_silent"),
+    "port_filtered": Trouble("http", "port_silent"),
+    "http_401": Trouble("api_key", "key_missing"),
+    "http_401_with_key": Trouble("api_key", "key_rejected"),
+    "http_404": Trouble("worker", "route_missing"),
+    "http_502": Trouble("worker", "bad_gateway"),
+    "wrong_content_type": Trouble("worker", "wrong_content_type"),
+    "tls_name_mismatch": Trouble("http", "tls_name_mismatch"),
+    "tls_unknown_issuer": Trouble("http", "tls_unknown_issuer"),
+    "udp_blocked": Trouble("ice", "udp_blocked", [("stun", "stun_silent")]),
+    "turn_wrong_password": Trouble("candidates", "no_relay", [("turn_udp", "turn_credentials")]),
+    "turn_quota": Trouble("candidates", "no_relay", [("turn_udp", "turn_quota")]),
+    "candidates_unreachable": Trouble("ice", "candidates_unreachable"),
+    "other_family": Trouble("ice", "family_mismatch"),
+    "media_port_closed": Trouble("ice", "ice_refused"),
+    "dtls_blocked": Trouble("dtls", "dtls_blocked"),
+    "data_channel_blocked": Trouble("data_channel", "data_channel_blocked"),
+    "video_blocked": Trouble("video", "no_video", run=STREAM_FAILED),
+    "worker_stalled": Trouble("ice", "worker_stalled"),
+}
+# What a session overcomes, and what doctor finds nonetheless.
+OVERCOME = {
+    "healthy": [],
+    "udp_blocked_with_turn_tcp": [],
+    "stun_dead": [("stun", "stun_silent")],
+    "only_ipv6": [],
+    "mtu_black_hole": [],
+    "rtt_300_ms": [],
+    "loss_20_percent": [],
+}
+
+
+def test_every_situation_is_judged():
+    assert {*TROUBLE, *OVERCOME} == {*SITUATIONS}
+
+
+@pytest.mark.parametrize("command", ["doctor"])
+@pytest.mark.parametrize("name", TROUBLE)
+def test_doctor_names_the_step_and_the_cause(outcomes, command, name):
+    ended, report = outcomes[command, name].result()
+    assert failures(report) == sorted(TROUBLE[name].failed()), report
+    assert ended.status == NOT_CONNECTED and report["ok"] is False
+    decisive = step(report, TROUBLE[name].step)
+    assert decisive["problem"] in ended.last_line and decisive["try"] in ended.last_line
+    assert report["seconds"] <= PROMISE
+
+
+@pytest.mark.parametrize("command", ["doctor"])
+@pytest.mark.parametrize("name", OVERCOME)
+def test_doctor_says_that_a_session_would_work(outcomes, command, name):
+    ended, report = outcomes[command, name].result()
+    assert failures(report) == sorted(OVERCOME[name]), report
+    assert ended.status == 0 and report["ok"] is True
+    assert report["seconds"] <= PROMISE
 
 
 @pytest.mark.parametrize("command", ["run"])
-@pytest.mark.parametrize("name", [name for name in SITUATIONS if name in WORKING])
+@pytest.mark.parametrize("name", TROUBLE)
+def test_a_run_that_fails_says_what_doctor_says(outcomes, command, name):
+    ran = outcomes[command, name].result()
+    assert ran.status == TROUBLE[name].run, ran.stderr
+    _, report = outcomes["doctor", name].result()
+    problem = step(report, TROUBLE[name].step)["problem"]
+    assert plain(problem) in plain(ran.last_line)
+
+
+@pytest.mark.parametrize("command", ["run"])
+@pytest.mark.parametrize("name", OVERCOME)
 def test_a_run_works_in_spite_of_it(outcomes, command, name):
     ran = outcomes[command, name].result()
     assert ran.status == 0, ran.stderr
 
 
-@pytest.mark.parametrize("command", ["run"])
-@pytest.mark.parametrize("name", [name for name in SITUATIONS if name not in WORKING | {"mtu_black_hole"}])
-def test_a_run_that_cannot_connect_says_so_in_its_last_line(outcomes, command, name):
-    ran = outcomes[command, name].result()
-    assert ran.status == NOT_CONNECTED, ran.stderr
-    assert ran.last_line.startswith("framewire: ")
+def failures(report):
+    return sorted((each["step"], each["cause"]) for each in report["steps"] if each["status"] == "failed")
+
+
+def step(report, name):
+    return next(each for each in report["steps"] if each["step"] == name)
+
+
+def plain(text):
+    """Without its numbers: ports, counts and times differ from one process to the next."""
+    return re.sub(r"\d+(\.\d+)?", "#", text)

@@ -202,6 +202,21 @@ fn results_that_never_stop_do_not_hold_a_session_longer_than_two_seconds() {
 }
 
 #[test]
+fn frames_that_went_out_without_any_result_are_not_complete_when_the_source_ends() {
+    let mut run = Run::open(live());
+    run.feed(Input::FrameSent)
+        .feed(source_ended(None))
+        .pass(ms(499));
+    assert_eq!(run.end(), None);
+    run.pass(ms(1));
+    let (step, limit) = (Step::FirstResult, ms(500));
+    assert_eq!(run.end(), Some(&End::TimedOut { step, limit }));
+    let mut unused = Run::open(live());
+    unused.feed(source_ended(None)).pass(ms(500));
+    assert_eq!(unused.end(), Some(&complete()), "nothing was sent");
+}
+
+#[test]
 fn a_drain_ends_at_once_when_everything_sent_has_come_back() {
     let mut run = Run::open(live());
     run.feed(Input::FrameSent).feed(Input::Drained).pass(SECOND);

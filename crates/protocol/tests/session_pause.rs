@@ -198,7 +198,7 @@ fn a_drain_stands_still_unless_everything_has_come_back() {
     run.pass(Duration::from_millis(499));
     assert_eq!(run.session.end(), None);
     run.pass(Duration::from_millis(1));
-    assert!(matches!(run.session.end(), Some(End::Completed { .. })));
+    assert!(matches!(run.session.end(), Some(End::TimedOut { .. })));
 
     let mut run = source();
     run.feed([Input::Drained]);

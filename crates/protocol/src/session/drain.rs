@@ -55,6 +55,11 @@ impl Drain {
             return None;
         }
         Some(match self.error.take() {
+            // Frames went out and not one result ever came: that is no completion.
+            None if step == Step::FirstResult && !self.done => End::TimedOut {
+                step,
+                limit: self.limits.quiet.min(self.limits.total),
+            },
             None => End::Completed {
                 reason: None,
                 errors: Vec::new(),
