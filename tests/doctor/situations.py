@@ -203,8 +203,8 @@ APPLICATION_DATA = "meta l4proto udp @th,64,8 23"
 STUN = ice("stun:10.0.3.2:3478")
 NOBODY = ice("stun:10.0.3.9:3478")
 
-SITUATIONS = {
-    "healthy": healthy,
+# What keeps a session from coming about.
+BROKEN = {
     "name_not_found": name_not_found,
     "port_closed": port_closed,
     "port_silent": port_silent,
@@ -217,11 +217,8 @@ SITUATIONS = {
     "tls_name_mismatch": tls("DNS:other.example", trusted=True),
     "tls_unknown_issuer": tls("IP:127.0.0.1", trusted=False),
     "udp_blocked": with_turn("stun", UDP_OF_THE_CLIENT, UDP_TO_THE_CLIENT),
-    "udp_blocked_with_turn_tcp": with_turn("tcp", UDP_OF_THE_CLIENT, UDP_TO_THE_CLIENT),
     "turn_wrong_password": with_turn("udp", password="wrong", relay_only=True),
     "turn_quota": with_turn("udp", quota=1, relay_only=True),
-    "stun_dead": filtered("ip daddr 10.0.3.9", options=NOBODY),
-    "only_ipv6": filtered(ipv6=True),
     "candidates_unreachable": candidates_unreachable,
     "other_family": other_family,
     "media_port_closed": media_port_closed,
@@ -229,7 +226,15 @@ SITUATIONS = {
     "data_channel_blocked": filtered(APPLICATION_DATA),
     "video_blocked": filtered(VIDEO),
     "worker_stalled": stalled_worker,
+}
+# What a session overcomes.
+WORKING = {
+    "healthy": healthy,
+    "udp_blocked_with_turn_tcp": with_turn("tcp", UDP_OF_THE_CLIENT, UDP_TO_THE_CLIENT),
+    "stun_dead": filtered("ip daddr 10.0.3.9", options=NOBODY),
+    "only_ipv6": filtered(ipv6=True),
     "mtu_black_hole": filtered("meta l4proto udp meta length > 1200"),
     "rtt_300_ms": over_wire(delay=0.15),
     "loss_20_percent": over_wire(loss=0.2),
 }
+SITUATIONS = BROKEN | WORKING
