@@ -61,7 +61,9 @@ def stopping_after_the_answer(url, process):
             except OSError:  # the client went first
                 return
             if self.command == "POST":
-                os.kill(process.pid, signal.SIGSTOP)
+                process.send_signal(signal.SIGSTOP)
+                # Each of its threads stops when it is its turn; only then it is sure that nothing more happens.
+                os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
