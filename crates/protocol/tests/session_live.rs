@@ -23,6 +23,11 @@ impl Run {
             now: Instant::now(),
             outputs: Vec::new(),
         };
+        run.connect();
+        run
+    }
+
+    fn connect(&mut self) {
         for input in [
             Input::Start,
             Input::OfferReady,
@@ -30,9 +35,8 @@ impl Run {
             Input::Connected,
             Input::ResultsOpen,
         ] {
-            run.feed(input);
+            self.feed(input);
         }
-        run
     }
 
     fn feed(&mut self, input: Input) -> &mut Self {
@@ -214,6 +218,13 @@ fn frames_that_went_out_without_any_result_are_not_complete_when_the_source_ends
     let mut unused = Run::open(live());
     unused.feed(source_ended(None)).pass(ms(500));
     assert_eq!(unused.end(), Some(&complete()), "nothing was sent");
+    let mut anew = Run::open(live());
+    let _ = anew.feed(Input::FrameSent).result(1);
+    anew.session.reconnect();
+    anew.connect();
+    anew.feed(Input::FrameSent).feed(source_ended(None));
+    anew.pass(ms(500));
+    assert_eq!(anew.end(), Some(&complete()), "results came before");
 }
 
 #[test]

@@ -331,8 +331,13 @@ impl Session {
     fn expire(&mut self, now: Instant) {
         let step = self.step();
         let paused = self.pause.on;
+        // Of the session, not of this connection: results may have come on an earlier one.
+        let reached = match step {
+            Step::FirstResult if self.old_tickets > 0 => Step::Streaming,
+            step => step,
+        };
         let drain = self.drain.as_mut();
-        if let Some(end) = drain.and_then(|drain| drain.over(now, step, paused)) {
+        if let Some(end) = drain.and_then(|drain| drain.over(now, reached, paused)) {
             self.finish(end);
         }
         if let Some(stragglers) = &mut self.stragglers
