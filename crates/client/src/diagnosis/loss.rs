@@ -45,9 +45,16 @@ pub(crate) fn of_loss(error: &SessionError) -> Option<Diagnosis> {
                 Step::Gathering => Cause::NoCandidates,
                 Step::Reaching => Cause::PortSilent,
                 Step::Connecting => Cause::IceNoAnswer,
+                Step::FirstResult => Cause::NoVideo,
                 _ => Cause::WorkerStalled,
             },
-            format!("it was not done after {}", seconds(*after)),
+            match step {
+                Step::FirstResult => format!(
+                    "everything was sent, and nothing came back within {}",
+                    seconds(*after)
+                ),
+                _ => format!("it was not done after {}", seconds(*after)),
+            },
             hint,
         ),
         _ => None,

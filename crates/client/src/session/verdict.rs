@@ -90,7 +90,7 @@ fn hint(step: machine::Step) -> &'static str {
             "the worker has every byte but does not say whether they are right; look at its log and its disk"
         }
         machine::Step::FirstResult => {
-            "everything was sent and nothing came back; does video reach the worker? Loading a model may take longer (WEBRTC_INITIAL_FRAME_TIMEOUT)"
+            "look at the worker's log for errors of its decoder, and at the path for large datagrams that get lost; loading a model may take longer (WEBRTC_INITIAL_FRAME_TIMEOUT)"
         }
         machine::Step::Signalling => {
             "the worker took the request but did not answer; look at its log"
