@@ -70,7 +70,20 @@ scenario("a box is never seen on another frame than its own", async (scene) => {
 
 scenario("a camera is shown with the detector's boxes, stopped, and started again", async (scene) => {
   const worker = await scene.worker();
-  const page = await scene.page(worker.url, { browser: CAMERA });
+  const page = await scene.page("about:blank", { browser: CAMERA });
+  await page.addInitScript(() => {
+    window.asked = 0;
+    const { prototype } = HTMLVideoElement;
+    const real = prototype.requestVideoFrameCallback;
+    prototype.requestVideoFrameCallback = function (callback) {
+      window.asked += 1;
+      return real.call(this, (...told) => {
+        window.asked -= 1;
+        callback(...told);
+      });
+    };
+  });
+  await page.goto(worker.url);
   await shot(page, "idle");
   await fill(page, "camera", { workflow: null });
   assert.equal(await page.inputValue("#model"), "ssd-mobilenetv2-oidv4");
@@ -82,6 +95,8 @@ scenario("a camera is shown with the detector's boxes, stopped, and started agai
     assert.match(await statistic(page, "Worker: run"), /^[\d.]+ ms$/);
     assert.match(await page.textContent("#latency-now"), /^[\d.]+ ms$/);
     assert.match(await page.getAttribute("#fps-chart", "aria-label"), /^Frames a second: now .+, lowest .+, highest .+/);
+    // What is left of the first session would draw in the second one, and tell the wrong one that frames come.
+    assert.equal(await page.evaluate(() => window.asked), 1, `turn ${turn}: one view waits for frames`);
     await page.click("#stop");
     await reached(page, "done");
     assert.equal(await page.textContent("#status"), "Stopped.");
@@ -121,6 +136,7 @@ scenario("a camera URL is read by the worker", async (scene) => {
   await fill(page, "url", { url: `rtsp://127.0.0.1:${port}/test` });
   await start(page);
   await moreFrames(page);
+  await page.waitForFunction(() => /^[\d.]+ ms$/.test(document.getElementById("latency-now").textContent));
   assert.match(await statistic(page, "Received"), /640 × 480/);
   await shot(page, "running-url");
 });

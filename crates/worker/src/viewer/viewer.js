@@ -34,13 +34,13 @@ const LOG = "See the worker's log.";
 
 /** By cause: the step, the problem in one sentence, what to try. `$` is a detail of the case. */
 const FAULTS = {
-	insecure_context: ["source", "Browsers give cameras to secure pages only.", "Open this one as http://localhost (an SSH tunnel) or over HTTPS.", "A file or a camera URL works here too."],
+	insecure_context: ["source", "Browsers give cameras to secure pages only.", "Open this one as http://localhost (an SSH tunnel) or over HTTPS."],
 	camera_denied: ["source", "The browser may not use the camera.", "Permit it beside the address and in the system's settings."],
 	camera_none: ["source", "There is no such camera.", "Plug one in, or choose another source."],
 	camera_busy: ["source", "The camera cannot be opened: $", "Close what uses it (calls, recorders, other tabs)."],
 	camera_lost: ["source", "The camera stopped.", "Plug it in again."],
 	file_unreadable: ["source", "The file cannot be read.", "It was moved, changed, or its drive is gone. Choose it again."],
-	source_refused: ["source", "The worker cannot read the camera URL: $", "Check address, user name and password.", "Try it there with ffplay."],
+	source_refused: ["source", "The worker cannot read the camera URL: $", "Check address, user name and password."],
 	source_lost: ["source", "The camera URL broke off: $", "Check that the worker's machine reaches it."],
 	worker_gone: ["worker", "The worker does not answer.", "Check that it runs and that this machine is online."],
 	worker_left: ["worker", "The worker closed the connection. $", LOG],
@@ -54,7 +54,7 @@ const FAULTS = {
 	worker_stalled: ["session", "The worker did not answer in time.", LOG],
 	bad_answer: ["session", "The answer makes no sense: $", "Reload the page."],
 	session_gone: ["session", "The session has ended.", LOG],
-	no_candidates: ["ice", "$ names no network address for media.", "Permit WebRTC in the browser's settings and extensions.", "Start the worker with --interface or --public-ip."],
+	no_candidates: ["ice", "$ names no network address for media.", "Permit WebRTC in the browser's settings and extensions."],
 	udp_blocked: ["ice", "No address of the worker answers this browser over UDP.", "Open the worker's UDP port (--media-port) in the firewall between.", "Behind NAT or in a container, start it with --public-ip.", "Name a TURN server under More."],
 	connection_lost: ["ice", "The connection broke for good. $", "Check this machine's network."],
 	dtls_blocked: ["dtls", "There is a path, but the encryption handshake gets no answer.", "A firewall inspects packets: name a TURN server over TLS under More."],
@@ -64,7 +64,7 @@ const FAULTS = {
 	file_undecodable: ["first", "The worker cannot decode this file: $", "Convert it to H.264 in MP4."],
 	stalled: ["first", "The connection is up, but no frame comes.", LOG],
 	no_video: ["first", "$", LOG, "Check that the workflow has a picture among its outputs."],
-	page_error: ["first", "The page has a fault: $", "Reload it, and report the browser's console."],
+	page_error: ["first", "The page has a fault: $", "Reload it."],
 };
 
 class Fault extends Error {
@@ -205,7 +205,7 @@ class Session {
 
 	/** A path that broke: the session goes on over a new one if there is one; nobody has to press anything. */
 	async recover() {
-		const whole = () => ["connected", "completed", "checking"].includes(this.pc.iceConnectionState);
+		const whole = () => ["connected", "completed"].includes(this.pc.iceConnectionState);
 		if (this.recovering || this.ended || whole()) return;
 		this.recovering = true;
 		this.on.notice("The connection broke. Looking for another path…");
@@ -268,8 +268,12 @@ class Session {
 		if (said) return ["have", "verified"].forEach((key) => key in said && this.told[key]?.(said[key]));
 		if (json.processing_complete) return this.finish(completion(this, json));
 		this.received += 1;
-		await this.on.result(json, images, arrived);
-		if (!this.job.realtime) this.say({ ack: json.video_metadata.frame_id });
+		try {
+			await this.on.result(json, images, arrived);
+		} finally {
+			// Also of a picture that cannot be shown: the worker waits for it.
+			if (!this.job.realtime) this.say({ ack: json.video_metadata.frame_id });
+		}
 	}
 
 	say(message) {
@@ -596,7 +600,7 @@ class LiveView {
 		video.srcObject = new MediaStream([track]);
 		video.play().catch(() => {}); // muted, so permitted; the end of a session rejects it
 		const next = (at, { rtpTimestamp }) => {
-			if (!video.srcObject) return;
+			if (this.over) return; // the next session uses the same element
 			video.requestVideoFrameCallback(next);
 			this.frame(rtpTimestamp);
 		};
@@ -798,12 +802,11 @@ class Meter {
 		const stats = await session.pc.getStats();
 		const of = (type) => [...stats.values()].find((entry) => entry.type === type && (!entry.kind || entry.kind === "video")) ?? {};
 		const [outbound, inbound, transport] = [of("outbound-rtp"), of("inbound-rtp"), of("transport")];
-		const pair = stats.get(transport.selectedCandidatePairId);
-		if (!pair) return;
+		const pair = stats.get(transport.selectedCandidatePairId) ?? [...stats.values()].find(({ nominated, state }) => nominated && state === "succeeded") ?? {};
 		const counts = { ...transport, ...outbound, ms: now(), frames: view.frames, up: transport.bytesSent, down: transport.bytesReceived };
 		const before = this.counts ?? counts;
 		this.counts = counts;
-		const rate = (name, per, scale) => (counts[per] > before[per] ? ((counts[name] - before[name]) / (counts[per] - before[per])) * scale : 0);
+		const rate = (name, per, scale) => (counts[per] > before[per] ? ((counts[name] - before[name]) / (counts[per] - before[per])) * scale || 0 : 0);
 		this.rtt = (pair.currentRoundTripTime ?? 0) * 1000;
 		this.sent = rate("totalEncodeTime", "framesEncoded", 1000) + rate("totalPacketSendDelay", "packetsSent", 1000);
 		this.fps = rate("frames", "ms", 1000);
@@ -1086,8 +1089,8 @@ function runSession(job) {
 	const recording = job.file && new Recording();
 	const first = () => {
 		last = now();
-		if (page.state !== "connecting") return;
 		session.sawFrame();
+		if (page.state !== "connecting") return;
 		setState("running");
 		say("Running.");
 	};
@@ -1131,9 +1134,11 @@ function runSession(job) {
 		notice: say,
 		end: async (fault) => {
 			clearInterval(timer);
+			view.over = true;
 			$("video").srcObject = null;
 			view.picture?.close?.();
 			if (recording) await offer(recording);
+			if (page.session !== session) return; // another one was started meanwhile
 			renderData();
 			if (fault) return showFault(fault);
 			setState(view.frames ? "done" : "idle");
