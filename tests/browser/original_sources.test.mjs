@@ -120,5 +120,5 @@ scenario("0.1.13: an upload that is cancelled leaves nothing behind", async (sce
   await scene.run(page, "the end of the upload", () => client.cancelled);
   await closeSession(scene, worker, page);
   assert.equal((await worker.metrics())("framewire_frames_total"), 0);
-  await eventually("its space is free", async () => (await worker.metrics())("framewire_upload_bytes_held") === 0);
+  await eventually("its space is free", async () => (await worker.metrics())("framewire_upload_held_bytes") === 0);
 });
