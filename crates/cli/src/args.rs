@@ -174,6 +174,7 @@ pub(crate) struct RunArgs {
 /// Walks the way to a worker: address, HTTP, key, STUN, TURN, ICE, DTLS, data channel, throughput both ways, video.
 ///
 /// Takes some 6 seconds when all is well and never more than 20; 4 of them measure throughput and load the path fully.
+/// An original worker is given up to 40 seconds more for each of its two answers.
 /// Exit status: 0 a session would work; 2 bad options; 3 it would not, and the last line on stderr says why.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {

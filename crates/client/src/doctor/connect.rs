@@ -26,9 +26,13 @@ use crate::session::{names, servers};
 /// Longest wait for the answer to an offer.
 const OFFER: Duration = Duration::from_secs(9);
 /// The same of an original, which as shipped starts a process for each session. It does not count against the whole.
-const OFFER_ORIGINAL: Duration = Duration::from_secs(40);
+pub(super) const OFFER_ORIGINAL: Duration = Duration::from_secs(40);
 /// Longest time for ICE, DTLS and the channels together.
 const CONNECT: Duration = Duration::from_secs(10);
+/// What waiting for the transport's own word takes beyond its limit.
+const GRACE: Duration = Duration::from_secs(1);
+/// Longest time to put an answer to use; names in it are looked up.
+const APPLY: Duration = Duration::from_secs(3);
 
 /// Steps `candidates`, `signalling`, `ice` and `dtls`; `data_channel` only when it does not come that far.
 pub(super) async fn connect(walk: &mut Walk, at: At) -> Option<(At, Link)> {
@@ -87,7 +91,7 @@ pub(super) async fn connect(walk: &mut Walk, at: At) -> Option<(At, Link)> {
         names,
         ..WorkerSeen::default()
     };
-    let ended = until_open(&peer, &at.signalling, walk.allow(CONNECT), seen).await;
+    let ended = until_open(&peer, &at.signalling, time_to_connect(walk), seen).await;
     let report = peer.report();
     let against = ended.map(|(ended, worker)| {
         of_connection(&Evidence {
@@ -101,6 +105,11 @@ pub(super) async fn connect(walk: &mut Walk, at: At) -> Option<(At, Link)> {
     Some((at, Link { peer, agreement }))
 }
 
+/// As long as connecting may take, so that its own end is heard before the whole is over.
+fn time_to_connect(walk: &Walk) -> Duration {
+    CONNECT.min(walk.left().saturating_sub(GRACE))
+}
+
 /// Our offer, made as a session makes it.
 async fn gather(walk: &Walk, at: &At) -> Result<Offer, Diagnosis> {
     let patient = &walk.patient;
@@ -109,7 +118,7 @@ async fn gather(walk: &Walk, at: &At) -> Result<Offer, Diagnosis> {
         .with_channel(UPLOAD_LABEL)
         .with_ice_servers(servers(patient.ice.as_ref(), &at.api))
         .with_gather_timeout(walk.allow(patient.options.gather_timeout))
-        .with_connect_timeout(walk.allow(CONNECT))
+        .with_connect_timeout(time_to_connect(walk))
         .with_lost_after(Duration::from_secs(15))
         .with_relay_only(patient.options.relay_only);
     let made = tokio::task::spawn_blocking(move || {
@@ -124,11 +133,14 @@ async fn gather(walk: &Walk, at: &At) -> Result<Offer, Diagnosis> {
             error => none(crate::session::chain(&error)),
         })
     });
-    let failed = |_| {
+    let failed = |reason: &str| {
         let (step, cause) = (CheckStep::Candidates, Cause::NoCandidates);
-        Diagnosis::new(step, cause, "an internal task failed", "please report this")
+        Diagnosis::new(step, cause, reason, "please report this")
     };
-    made.await.map_err(failed)?
+    match tokio::time::timeout(walk.left(), made).await {
+        Ok(made) => made.map_err(|_| failed("an internal task failed"))?,
+        Err(_) => Err(failed("our addresses were not found in time")),
+    }
 }
 
 /// An answer that is in use.
@@ -157,9 +169,12 @@ async fn exchange(walk: &Walk, at: &At, offer: Offer) -> Result<Applied, Diagnos
         body["webrtc_config"] = ice.to_request();
     }
     let body = patient.with_key(body);
-    let patience = match walk.worker.kind {
-        WorkerKind::Original => OFFER_ORIGINAL,
-        _ => walk.allow(OFFER),
+    let (patience, apply) = match walk.worker.kind {
+        WorkerKind::Original => (OFFER_ORIGINAL, APPLY),
+        _ => {
+            let patience = walk.allow(OFFER);
+            (patience, APPLY.min(walk.left().saturating_sub(patience)))
+        }
     };
     let answer = at.signalling.with_patience(patience).exchange(&body).await;
     let answer = answer.map_err(|error| judge::of_error(CheckStep::Signalling, &error))?;
@@ -177,10 +192,11 @@ async fn exchange(walk: &Walk, at: &At, offer: Offer) -> Result<Applied, Diagnos
         let advice = "check that a worker with WebRTC support answers there, and its version";
         Diagnosis::new(CheckStep::Signalling, Cause::BadAnswer, problem, advice)
     };
-    match applied.await {
-        Ok(Ok(applied)) => Ok(applied),
-        Ok(Err(error)) => Err(refused(crate::session::chain(&error))),
-        Err(_) => Err(refused("it broke an internal task".into())),
+    match tokio::time::timeout(apply, applied).await {
+        Ok(Ok(Ok(applied))) => Ok(applied),
+        Ok(Ok(Err(error))) => Err(refused(crate::session::chain(&error))),
+        Ok(Err(_)) => Err(refused("it broke an internal task".into())),
+        Err(_) => Err(refused("the names in it were not looked up in time".into())),
     }
 }
 
@@ -199,7 +215,7 @@ async fn until_open(
         signalling.still_there(limit / 3).await
     };
     // The transport's own limit comes first.
-    let opened = tokio::time::timeout(limit + Duration::from_secs(1), opened(peer));
+    let opened = tokio::time::timeout(limit + GRACE, opened(peer));
     tokio::pin!(asked, opened);
     let mut heard = false;
     loop {
@@ -227,10 +243,6 @@ async fn opened(peer: &Peer) -> Option<CloseReason> {
 
 /// Says of each step how far it got. `None`: one of them failed, and everything behind it is skipped.
 fn steps(walk: &mut Walk, report: &ConnectionReport, against: Option<Diagnosis>) -> Option<()> {
-    let failed = against.as_ref().map(|against| match against.step {
-        step @ (CheckStep::Dtls | CheckStep::DataChannel) => step,
-        _ => CheckStep::Ice,
-    });
     let order = [
         (CheckStep::Ice, ice(report), report.ice),
         (
@@ -244,6 +256,13 @@ fn steps(walk: &mut Walk, report: &ConnectionReport, against: Option<Diagnosis>)
             report.channels,
         ),
     ];
+    // A cause may belong to an earlier step, or to none; what it hindered is the first step that is not done.
+    let open = order.iter().find(|(_, _, progress)| !progress.is_done());
+    let open = open.map_or(CheckStep::DataChannel, |(step, ..)| *step);
+    let failed = against.as_ref().map(|against| match against.step {
+        step @ (CheckStep::Ice | CheckStep::Dtls | CheckStep::DataChannel) => step,
+        _ => open,
+    });
     for (step, mut found, progress) in order {
         if failed == Some(step) {
             if let Progress::UnderWay { sent, received } = progress {

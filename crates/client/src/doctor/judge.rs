@@ -9,7 +9,7 @@ use crate::error::SessionError;
 /// From this round trip on people see the delay.
 const SLOW: Duration = Duration::from_millis(200);
 /// From this share of lost datagrams on video suffers visibly.
-const LOSSY: f64 = 0.05;
+pub(super) const LOSSY: f64 = 0.05;
 /// Tries with datagrams of full size after which the sender gives them up.
 const PROBES: u64 = 3;
 /// A datagram of full size, less what its last bytes may be rounded by.

@@ -135,7 +135,7 @@ impl Doctor {
 
     /// Examines. Blocks for at most 20 seconds whatever is wrong, some 5 when all is well: four of them measure throughput, during
     /// which the path is loaded as heavily as it can be. An original worker, which may need half a minute for an answer, gets
-    /// 40 seconds more for it. `on_event` is called on this thread, with the steps in their order.
+    /// 40 seconds more for each of its two. `on_event` is called on this thread, with the steps in their order.
     ///
     /// Opens two sessions with the worker, one after the other, and one allocation on each TURN server. Never fails: what
     /// does not work is in the report.

@@ -147,6 +147,8 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, String> {
 struct Heard {
     first: Option<Look>,
     info: Option<Value>,
+    /// By what it says of itself, it has no place free.
+    busy: Option<Diagnosis>,
     /// The first answer that speaks against a session.
     against: Option<Diagnosis>,
     /// Whether the key was looked at.
@@ -160,7 +162,8 @@ pub(super) async fn worker(walk: &mut Walk, mut at: At) -> Option<At> {
     walk.begin(CheckStep::Http);
     let begun = Instant::now();
     let connect = tcp(&at.api, walk.allow(FIRST_ANSWER));
-    let (tcp, first) = tokio::join!(connect, at.signalling.look("", walk.allow(FIRST_ANSWER)));
+    let look = at.signalling.look("", walk.allow(FIRST_ANSWER));
+    let (tcp, first) = beside(connect, look).await;
     let mut heard = Heard::default();
     match first {
         Ok(look) => {
@@ -188,10 +191,11 @@ pub(super) async fn worker(walk: &mut Walk, mut at: At) -> Option<At> {
     walk.worker = presented(heard.info.as_ref());
     let info = heard.info.as_ref();
     let found = worker_found(&walk.worker, info, heard.took.0);
-    let refused = here(CheckStep::Worker);
+    let refused = here(CheckStep::Worker).or(heard.busy.take());
     let goes_on = refused
         .as_ref()
         .is_none_or(|diagnosis| diagnosis.cause == Cause::WorkerBusy);
+    let busy = refused.is_some();
     walk.add(CheckStep::Worker, found, refused, None);
     match here(CheckStep::ApiKey) {
         Some(diagnosis) => {
@@ -205,10 +209,26 @@ pub(super) async fn worker(walk: &mut Walk, mut at: At) -> Option<At> {
             return None;
         }
         None if !goes_on => walk.skip(CheckStep::ApiKey, "no worker to give it to"),
-        None => api_key(walk, info, &heard),
+        None => api_key(walk, info, &heard, busy),
     }
     clock(walk, heard.first.as_ref());
     goes_on.then_some(at)
+}
+
+/// The second, and the first if it is done by then: addresses that do not answer are tried one after the other.
+async fn beside<A, B>(
+    one: impl Future<Output = Option<A>>,
+    other: impl Future<Output = B>,
+) -> (Option<A>, B) {
+    tokio::pin!(one, other);
+    let (mut first, mut done) = (None, false);
+    loop {
+        tokio::select! {
+            biased;
+            came = &mut one, if !done => (first, done) = (came, true),
+            second = &mut other => return (first, second),
+        }
+    }
 }
 
 /// How long a TCP connection takes; none when it is the proxy's, or fails, which the request says better.
@@ -234,7 +254,7 @@ async fn ask(walk: &Walk, at: &At, heard: &mut Heard) {
         .filter(|_| ours)
         .and_then(|info| busy(info, &at.api))
     {
-        heard.against = Some(busy);
+        heard.busy = Some(busy);
     }
     let body = if ours {
         // Well-formed, so that the key is looked at, and no offer, so that nothing is begun.
@@ -335,19 +355,23 @@ fn worker_found(worker: &WorkerReport, info: Option<&Value>, took: Duration) -> 
     let facts = json!({
         "sessions": places.map(|places| places.0),
         "max_sessions": places.map(|places| places.1),
-        "media_port": info.and_then(|info| info.get("media_port")),
+        "media_port": info.and_then(|info| u16::try_from(info.get("media_port")?.as_u64()?).ok()),
     });
     Found::new(took, detail, facts)
 }
 
-fn api_key(walk: &mut Walk, info: Option<&Value>, heard: &Heard) {
+fn api_key(walk: &mut Walk, info: Option<&Value>, heard: &Heard, busy: bool) {
     let given = walk.patient.api_key.is_some();
     let required = info.and_then(|info| info.get("api_key_required")?.as_bool());
     let detail = match (required, heard.key_checked) {
         (Some(false), true) => "not asked for",
         (_, true) => "accepted",
         (_, false) => {
-            let why = "this worker looks at it with the offer only; see the step signalling";
+            let why = match (busy, walk.worker.kind) {
+                (true, _) => "the worker takes no session now, and did not say",
+                (_, WorkerKind::Framewire) => "the worker did not say; see the step signalling",
+                _ => "this worker looks at it with the offer only; see the step signalling",
+            };
             return walk.skip(CheckStep::ApiKey, why);
         }
     };

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::judge::is_quality;
-use crate::diagnosis::{CheckStep, Diagnosis};
+use crate::diagnosis::{Cause, CheckStep, Diagnosis};
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,7 +143,8 @@ impl DoctorReport {
     pub fn decisive(&self) -> Option<&Diagnosis> {
         let mut found = self.steps.iter().filter_map(|step| {
             let diagnosis = step.diagnosis.as_ref()?;
-            let hinders = is_needed(step.step) && !is_quality(diagnosis.cause);
+            let stalled = diagnosis.cause == Cause::Stalled;
+            let hinders = (stalled || is_needed(step.step)) && !is_quality(diagnosis.cause);
             Some((!hinders, diagnosis))
         });
         let first = found.clone().find(|(bearable, _)| !bearable);

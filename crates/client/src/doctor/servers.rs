@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use framewire_transport::{ServerCheck, ServerFailure, check_ice_servers};
 use serde_json::json;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::reach::At;
@@ -28,35 +29,46 @@ const STEPS: [CheckStep; 4] = [
 ];
 
 /// Servers that are being asked.
-pub(super) struct Asked(JoinHandle<Vec<ServerCheck>>);
+pub(super) struct Asked {
+    /// What a session would use, which may have to be asked for first.
+    ice: oneshot::Receiver<Option<IceConfig>>,
+    checks: JoinHandle<Vec<ServerCheck>>,
+}
 
-/// Begins to ask them, on a thread of their own.
-pub(super) async fn ask(walk: &mut Walk, at: Option<&At>) -> Asked {
-    if let (None, Some(at)) = (&walk.patient.ice, at) {
-        let patient = &walk.patient;
-        let key = patient.api_key.as_deref();
-        walk.patient.ice = crate::platform::turn_servers(&patient.options, &at.api, key).await;
-    }
-    let servers = match at {
-        Some(at) => session::servers(walk.patient.ice.as_ref(), &at.api),
-        None => walk
-            .patient
-            .ice
-            .as_ref()
-            .map(IceConfig::for_transport)
-            .unwrap_or_default(),
-    };
+/// Begins to ask them, beside everything else.
+pub(super) fn ask(walk: &Walk, at: Option<&At>) -> Asked {
+    let (patient, at) = (walk.patient.clone(), at.cloned());
     let budget = walk.allow(SERVERS);
-    Asked(tokio::task::spawn_blocking(move || {
-        check_ice_servers(&servers, budget)
-    }))
+    let (known, ice) = oneshot::channel();
+    let checks = tokio::spawn(async move {
+        let mut config = patient.ice;
+        if let (None, Some(at)) = (&config, &at) {
+            let key = patient.api_key.as_deref();
+            config = crate::platform::turn_servers(&patient.options, &at.api, key).await;
+        }
+        let servers = match &at {
+            Some(at) => session::servers(config.as_ref(), &at.api),
+            None => config
+                .as_ref()
+                .map(IceConfig::for_transport)
+                .unwrap_or_default(),
+        };
+        // Nobody waits for it when there is no worker.
+        let _ = known.send(config);
+        let checks = tokio::task::spawn_blocking(move || check_ice_servers(&servers, budget));
+        checks.await.unwrap_or_default()
+    });
+    Asked { ice, checks }
 }
 
 /// What they said, in the order of the steps. Those that answer do so soon; if one is silent, the others are told later, and what
 /// is found meanwhile is held back for so long.
 pub(super) async fn report(walk: &mut Walk, mut asked: Asked) -> Option<Asked> {
     walk.begin(CheckStep::Stun);
-    match tokio::time::timeout(SOON, &mut asked.0).await {
+    if let Ok(Ok(ice)) = tokio::time::timeout(walk.left(), &mut asked.ice).await {
+        walk.patient.ice = ice;
+    }
+    match tokio::time::timeout(walk.allow(SOON), &mut asked.checks).await {
         Ok(checks) => show(walk, &checks.unwrap_or_default()),
         Err(_) => {
             walk.hold();
@@ -68,9 +80,16 @@ pub(super) async fn report(walk: &mut Walk, mut asked: Asked) -> Option<Asked> {
 
 /// The same of those that were not done then.
 pub(super) async fn report_late(walk: &mut Walk, asked: Asked) {
-    let checks = asked.0.await.unwrap_or_default();
+    let checks = tokio::time::timeout(walk.left(), asked.checks).await;
     let held = walk.release();
-    show(walk, &checks);
+    match checks {
+        Ok(checks) => show(walk, &checks.unwrap_or_default()),
+        Err(_) => {
+            for step in STEPS {
+                walk.skip(step, "the servers were not asked in time");
+            }
+        }
+    }
     held.into_iter().for_each(|step| walk.push(step));
 }
 

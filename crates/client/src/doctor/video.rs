@@ -51,8 +51,9 @@ mod sent {
     use crate::client::Client;
     use crate::config::StreamConfig;
     use crate::diagnosis::{Cause, Diagnosis};
+    use crate::doctor::connect::OFFER_ORIGINAL;
     use crate::doctor::judge;
-    use crate::doctor::report::ms;
+    use crate::doctor::report::{WorkerKind, ms};
     use crate::doctor::walk::Found;
     use crate::error::{SessionError, WaitError};
     use crate::session::Session;
@@ -70,6 +71,8 @@ mod sent {
     const STANDSTILL: Duration = Duration::from_millis(2500);
     /// Kept for closing.
     const CLOSING: Duration = Duration::from_millis(500);
+    /// After so long the place of the first session is free again, if it is its.
+    const PLACE: Duration = Duration::from_millis(500);
 
     pub(in crate::doctor) async fn check(walk: &mut Walk, at: &At) {
         let step = CheckStep::Video;
@@ -79,36 +82,24 @@ mod sent {
         }
         walk.begin(step);
         let begun = Instant::now();
-        let source = ManualSource::new();
-        let sender = source.sender();
-        let session = match session(walk, at, source, limit) {
-            Ok(session) => session,
-            Err(error) => {
-                let advice = "please report this";
-                let diagnosis = Diagnosis::new(step, Cause::NoVideo, error.to_string(), advice);
+        let mut came = attempt(walk, at, limit).await;
+        // The first session may have held the only place.
+        let busy = |came: &Result<(Played, SessionStats), Diagnosis>| matches!(came, Ok((Played::Failed(error), _)) if judge::of_error(step, error).cause == Cause::WorkerBusy);
+        if busy(&came) && walk.left() > LEAST + PLACE {
+            tokio::time::sleep(PLACE).await;
+            came = attempt(walk, at, walk.allow(VIDEO)).await;
+        }
+        let (ended, stats) = match came {
+            Ok(came) => came,
+            Err(diagnosis) => {
                 let found = Found::new(begun.elapsed(), "not begun", json!({}));
                 return walk.fail(step, found, diagnosis);
-            }
-        };
-        let closer = session.closer();
-        let deadline = begun + limit - CLOSING;
-        let played = tokio::task::spawn_blocking(move || {
-            let ended = play(&session, &sender, deadline);
-            let stats = session.stats();
-            session.close();
-            (ended, stats)
-        });
-        let (ended, stats) = match tokio::time::timeout(limit, played).await {
-            Ok(Ok((ended, stats))) => (ended, stats),
-            // Bounded by itself, and nobody waits for it.
-            _ => {
-                tokio::task::spawn_blocking(move || closer.close());
-                (Played::NotReady, SessionStats::default())
             }
         };
         let seen = Seen {
             back: stats.frames.delivered,
             results: stats.results,
+            connected: stats.connect.is_some(),
             waited: begun.elapsed(),
             poor: walk.has_poor_path(),
         };
@@ -117,6 +108,43 @@ mod sent {
             Verdict::Wrong(diagnosis) => walk.fail(step, found(seen.waited, &stats), diagnosis),
             Verdict::Unknown(why) => walk.skip(step, why),
         }
+    }
+
+    /// One session. What an original takes to answer its offer does not count against the whole.
+    async fn attempt(
+        walk: &mut Walk,
+        at: &At,
+        limit: Duration,
+    ) -> Result<(Played, SessionStats), Diagnosis> {
+        let begun = Instant::now();
+        let extra = match walk.worker.kind {
+            WorkerKind::Original => OFFER_ORIGINAL,
+            _ => Duration::ZERO,
+        };
+        let source = ManualSource::new();
+        let sender = source.sender();
+        let session = session(walk, at, source, limit, extra).map_err(|error| {
+            let advice = "please report this";
+            Diagnosis::new(CheckStep::Video, Cause::NoVideo, error.to_string(), advice)
+        })?;
+        let closer = session.closer();
+        let time = limit.saturating_sub(CLOSING);
+        let played = tokio::task::spawn_blocking(move || {
+            let ended = play(&session, &sender, time, extra);
+            let stats = session.stats();
+            session.close();
+            (ended, stats)
+        });
+        let came = match tokio::time::timeout(limit + extra, played).await {
+            Ok(Ok(came)) => came,
+            // Bounded by itself, and nobody waits for it.
+            _ => {
+                tokio::task::spawn_blocking(move || closer.close());
+                (Played::NotReady, SessionStats::default())
+            }
+        };
+        walk.excuse(begun.elapsed().min(extra));
+        Ok(came)
     }
 
     /// How the pictures' session went.
@@ -134,6 +162,8 @@ mod sent {
     struct Seen {
         back: u64,
         results: u64,
+        /// Its channels opened.
+        connected: bool,
         waited: Duration,
         /// The path is known to be lossy or long: sessions bear that, given more time than there is here.
         poor: bool,
@@ -153,11 +183,17 @@ mod sent {
             let seconds = self.waited.as_secs_f64();
             match ended {
                 Played::NotReady if self.poor => Verdict::Unknown(TOO_SHORT),
-                Played::NotReady => found(
-                    Cause::NoVideo,
-                    format!("a second session did not come up within {seconds:.1} s"),
-                    "look at the worker's log and its load",
-                ),
+                Played::NotReady => {
+                    let problem = match self.connected {
+                        true => "connected and could not begin to send pictures",
+                        false => "got no usable answer or no connection",
+                    };
+                    found(
+                        Cause::NoVideo,
+                        format!("a second session {problem} within {seconds:.1} s"),
+                        "look at the worker's log and its load",
+                    )
+                }
                 Played::Failed(error) => {
                     let diagnosis = judge::of_error(CheckStep::Video, &error);
                     let path = [CheckStep::Ice, CheckStep::Dtls, CheckStep::DataChannel];
@@ -203,12 +239,14 @@ mod sent {
         at: &At,
         source: ManualSource,
         limit: Duration,
+        extra: Duration,
     ) -> Result<Session, crate::error::ConfigError> {
         let patient = &walk.patient;
         let mut options = patient.options.clone();
-        options.reach_timeout = options.reach_timeout.min(limit);
-        options.signalling_timeout = options.signalling_timeout.min(limit);
-        options.connect_timeout = options.connect_timeout.min(limit / 2); // twice as long where something comes in
+        // Shorter than the whole, so that the step that takes too long says so itself.
+        options.reach_timeout = options.reach_timeout.min(limit / 2);
+        options.signalling_timeout = options.signalling_timeout.min(limit / 2 + extra);
+        options.connect_timeout = options.connect_timeout.min(limit / 4); // twice as long where something comes in
         options.initial_frame_timeout = options.initial_frame_timeout.min(limit);
         options.shutdown_timeout = CLOSING;
         let mut config = StreamConfig::new().stream_output([OUTPUT]);
@@ -223,7 +261,9 @@ mod sent {
     }
 
     /// Sends the pictures at their pace and takes those that come back.
-    fn play(session: &Session, sender: &FrameSender, deadline: Instant) -> Played {
+    /// `extra` is for coming up only.
+    fn play(session: &Session, sender: &FrameSender, time: Duration, extra: Duration) -> Played {
+        let deadline = Instant::now() + time + extra;
         let last = Arc::new(Mutex::new(None));
         let seen = last.clone();
         session.on_frame(move |_| *lock(&seen) = Some(Instant::now()));
@@ -234,6 +274,7 @@ mod sent {
             Ok(Err(error)) => return Played::Failed(error),
             Ok(Ok(())) => {}
         }
+        let deadline = deadline.min(Instant::now() + time);
         let ended = std::thread::scope(|scope| {
             scope.spawn(|| send(sender, deadline));
             // Frames are handed over by this call, so it must not wait for the last one to be sent.
@@ -314,6 +355,7 @@ mod sent {
                 let seen = Seen {
                     back,
                     results: 0,
+                    connected: back > 0,
                     waited: Duration::from_secs(9),
                     poor,
                 };

@@ -88,7 +88,7 @@ impl Walk {
     async fn walk(&mut self) {
         let reached = reach::address(self).await;
         // Beside everything else: a silent server takes as long as it may.
-        let asked = servers::ask(self, reached.as_ref()).await;
+        let asked = servers::ask(self, reached.as_ref());
         let reached = match reached {
             Some(at) => reach::worker(self, at).await,
             None => {
@@ -228,7 +228,20 @@ impl Walk {
         status(CheckStep::Dtls) == Some(StepStatus::Ok)
             && status(CheckStep::DataChannel) != Some(StepStatus::Skipped)
             && !self.has_dead_channel()
-            && status(CheckStep::Video) != Some(StepStatus::Failed)
+            && match status(CheckStep::Video) {
+                Some(StepStatus::Ok) => true,
+                Some(StepStatus::Failed) => false,
+                _ => !self.has_stalled(),
+            }
+    }
+
+    /// Data was sent through an open channel, and none arrived.
+    fn has_stalled(&self) -> bool {
+        let mut found = self
+            .steps
+            .iter()
+            .filter_map(|report| report.diagnosis.as_ref());
+        found.any(|diagnosis| diagnosis.cause == Cause::Stalled)
     }
 
     /// A slow one is no dead one.
@@ -240,5 +253,51 @@ impl Walk {
         causes
             .filter_map(|report| report.diagnosis.as_ref())
             .any(|diagnosis| !super::judge::is_quality(diagnosis.cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::ApiKeyTransport;
+    use crate::options::ClientOptions;
+
+    #[test]
+    fn a_standstill_is_forgiven_only_where_pictures_came_back() {
+        let report = |status, cause: Option<Cause>, step| StepReport {
+            step,
+            status,
+            took: Duration::ZERO,
+            detail: String::new(),
+            diagnosis: cause.map(|cause| Diagnosis::new(step, cause, "it", "this")),
+            facts: json!({}),
+            url: None,
+        };
+        let is_ok = |up: Option<Cause>, video| {
+            let patient = Patient {
+                api_url: "http://192.0.2.1".into(),
+                api_key: None,
+                transport: ApiKeyTransport::default(),
+                options: ClientOptions::default(),
+                ice: None,
+                throughput: true,
+            };
+            let mut walk = Walk::new(patient, std::sync::mpsc::channel().0);
+            walk.push(report(StepStatus::Ok, None, CheckStep::Dtls));
+            walk.push(report(StepStatus::Ok, None, CheckStep::DataChannel));
+            walk.push(report(StepStatus::Ok, up, CheckStep::ThroughputUp));
+            walk.push(report(video, None, CheckStep::Video));
+            walk.is_ok()
+        };
+        for (up, video, expected) in [
+            (None, StepStatus::Ok, true),
+            (None, StepStatus::Skipped, true),
+            (None, StepStatus::Failed, false),
+            (Some(Cause::LossyPath), StepStatus::Skipped, true),
+            (Some(Cause::Stalled), StepStatus::Ok, true),
+            (Some(Cause::Stalled), StepStatus::Skipped, false),
+        ] {
+            assert_eq!(is_ok(up, video), expected, "{up:?} {video:?}");
+        }
     }
 }

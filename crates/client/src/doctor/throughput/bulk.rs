@@ -20,12 +20,19 @@ const ASK: Duration = Duration::from_millis(250);
 /// Chunks that a file for an original would have: it never gets the last one, nor more than these bytes.
 const CHUNKS: u32 = 4096;
 
+/// Of the second look at losses: small messages, so far apart that they load no usable path.
+const CALM: (usize, u32, Duration) = (200, 128, Duration::from_millis(5));
+/// Of the time in one direction, the part in which the sender finds out how fast the path is.
+const START: u32 = 4;
+
 /// What went through in one direction.
 pub(super) struct Moved {
     pub(super) bytes: u64,
     pub(super) time: Duration,
     /// Datagrams lost of those sent, when the sender tells.
     pub(super) lost: Option<(u64, u64)>,
+    /// The same of few datagrams that loaded nothing, where that was looked at.
+    pub(super) calm: Option<(u64, u64)>,
     /// The round trip while the path was loaded.
     pub(super) rtt: Duration,
 }
@@ -85,8 +92,42 @@ pub(super) async fn up(
         bytes,
         time,
         lost: Some(losses(&before, &end)),
+        calm: None,
         rtt: after.rtt,
     })
+}
+
+/// Datagrams lost of a few that load nothing. None is queued while others wait to be sent.
+pub(super) async fn calm(
+    link: &Link,
+    channel: &DataChannel,
+    tail: Duration,
+) -> Result<(u64, u64), Ended> {
+    let (size, messages, apart) = CALM;
+    let begun = Instant::now();
+    let deadline = begun + apart * messages + tail;
+    // What is still queued or on its way belongs to the load.
+    let _ = tokio::time::timeout(tail / 2, channel.buffered_at_most(0)).await;
+    let before = link.peer.stats().data;
+    let message = Bytes::from(vec![0; size]);
+    let mut turn = tokio::time::interval(apart);
+    let mut counts = Counts::default();
+    for _ in 0..messages {
+        turn.tick().await;
+        if Instant::now() >= deadline {
+            break;
+        }
+        send(channel, message.clone())?;
+    }
+    counts.ask(channel)?;
+    // Its answer comes after all of them have arrived.
+    while counts.answered < counts.asked {
+        let Some(came) = link.next(channel, deadline).await? else {
+            break;
+        };
+        counts.came(&came.data, begun);
+    }
+    Ok(losses(&before, &link.peer.stats().data))
 }
 
 /// Of what was queued, what the far end has for certain.
@@ -154,19 +195,37 @@ pub(super) async fn upload(
         bytes: acknowledged(queued, channel, &after),
         time: begun.elapsed(),
         lost: Some(losses(&before, &after)),
+        calm: None,
         rtt: after.rtt,
     })
 }
 
-/// From a worker that sends on request.
+/// From a worker that sends on request. Losses count after the start, in which the sender finds out what the path takes.
 pub(super) async fn down(
     link: &Link,
     channel: &DataChannel,
     time: Duration,
     tail: Duration,
 ) -> Result<Moved, Ended> {
+    let deadline = Instant::now() + time + tail;
+    let mut moved = sent_to_us(link, channel, time / START, deadline).await?;
+    if moved.lost.is_some() {
+        let rest = sent_to_us(link, channel, time - time / START, deadline).await?;
+        moved.bytes += rest.bytes;
+        moved.time += rest.time;
+        moved.lost = rest.lost;
+    }
+    moved.rtt = link.peer.stats().data.rtt;
+    Ok(moved)
+}
+
+async fn sent_to_us(
+    link: &Link,
+    channel: &DataChannel,
+    time: Duration,
+    deadline: Instant,
+) -> Result<Moved, Ended> {
     let begun = Instant::now();
-    let deadline = begun + time + tail;
     let request = ProbeRequest::Send {
         time,
         message: MESSAGE,
@@ -196,7 +255,8 @@ pub(super) async fn down(
         bytes,
         time: span,
         lost,
-        rtt: link.peer.stats().data.rtt,
+        calm: None,
+        rtt: Duration::ZERO,
     })
 }
 

@@ -14,7 +14,7 @@ const ECHOES: u64 = 50;
 /// After this time no further one is sent …
 const ENOUGH: Duration = Duration::from_millis(1000);
 /// … and none is waited for after this.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Round trips, sorted.
 pub(super) struct Echoes(Vec<Duration>);
@@ -38,7 +38,12 @@ impl Echoes {
 }
 
 /// Sends small messages that come back: probes, or the keep-alive pings of an upload.
-pub(super) async fn run(link: &Link, channel: &DataChannel, probes: bool) -> Result<Echoes, Ended> {
+pub(super) async fn run(
+    link: &Link,
+    channel: &DataChannel,
+    probes: bool,
+    limit: Duration,
+) -> Result<Echoes, Ended> {
     let begun = Instant::now();
     let mut times = Vec::new();
     for n in 0..ECHOES {
@@ -49,7 +54,7 @@ pub(super) async fn run(link: &Link, channel: &DataChannel, probes: bool) -> Res
         };
         queued.map_err(|error| Ended(error.to_string()))?;
         loop {
-            let Some(came) = link.next(channel, begun + PATIENCE).await? else {
+            let Some(came) = link.next(channel, begun + limit).await? else {
                 return Ok(sorted(times));
             };
             let answer = match probes {
