@@ -5,6 +5,7 @@ import { mkdtempSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Child, ROOT } from "./harness.mjs";
+import { PATIENCE } from "./processes.mjs";
 
 /** Does nothing to a frame, so that no test waits for a model. */
 export const PLAIN = { version: "1.0", inputs: [{ type: "InferenceImage", name: "image" }], steps: [], outputs: [{ type: "JsonField", name: "frame", selector: "$inputs.image" }] };
@@ -37,7 +38,7 @@ export async function start(page) {
 }
 
 /** Waits until the page is in a state. */
-export async function reached(page, state, timeout = 30_000) {
+export async function reached(page, state, timeout = PATIENCE) {
   const ended = [state, "failed"];
   await page.waitForFunction((states) => states.includes(document.body.dataset.state), ended, { timeout });
   const is = await page.evaluate(() => document.body.dataset.state);
@@ -45,7 +46,7 @@ export async function reached(page, state, timeout = 30_000) {
 }
 
 /** What a failed page says. */
-export async function failure(page, timeout = 60_000) {
+export async function failure(page, timeout = PATIENCE) {
   await page.waitForFunction(() => document.body.dataset.state === "failed", null, { timeout });
   await shot(page);
   return page.evaluate(() => {

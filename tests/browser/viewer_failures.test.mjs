@@ -121,8 +121,8 @@ scenario("a camera URL nobody answers at", async (scene) => {
 });
 
 /** A page whose media passes only what `passes` lets through. */
-async function narrow(scene, passes) {
-  const worker = await plainWorker(scene);
+async function narrow(scene, passes, worker) {
+  worker ??= await plainWorker(scene);
   const page = await scene.page(worker.url, { browser: CAMERA, expected: [/Failed to load resource|ERR_/] });
   await route(page, async (port) => {
     const path = await Path.to(port);
@@ -149,15 +149,22 @@ scenario("whatever is blocked, the step that hangs is named", async (scene) => {
   await Promise.all(all);
 });
 
-scenario("pictures that stop while the connection is up, and a path that breaks for good", async (scene) => {
+scenario("pictures that stop while the connection is up are waited for, a path that breaks for good is not", async (scene) => {
   const stopped = { now: () => true };
   const broken = { now: () => true };
   const pages = [await narrow(scene, stopped), await narrow(scene, broken)];
   for (const page of pages) await start(page);
   stopped.now = (datagram) => kind(datagram) !== "rtp";
   broken.now = () => false;
-  const told = await Promise.all(pages.map((page) => failure(page)));
-  assert.deepEqual(told.map(({ step, cause }) => [step, cause]), [["first", "stalled"], ["ice", "connection_lost"]]);
+  const status = (text) => pages[0].waitForFunction((wanted) => document.getElementById("status").textContent === wanted, text);
+  await status("No frame comes…");
+  const { step, cause } = await failure(pages[1]);
+  assert.deepEqual([step, cause], ["ice", "connection_lost"]);
+  // More than 15 s without a picture by now.
+  assert.match(await pages[0].textContent("#hud"), /^No frame for \d+ s$/);
+  stopped.now = () => true;
+  await status("Running.");
+  await moreFrames(pages[0]);
 });
 
 scenario("a path that breaks is replaced without anybody doing anything", async (scene) => {
@@ -180,14 +187,48 @@ scenario("a path that breaks is replaced without anybody doing anything", async 
   assert.equal(await worker.info().then(({ sessions }) => sessions), 1);
 });
 
+const HELD = [
+  ["source", () => true],
+  ["session", () => true],
+  ["ice", () => false],
+  ["dtls", (datagram) => kind(datagram) === "stun"],
+  ["channel", (datagram) => datagram[0] !== 23],
+  ["first", (datagram) => kind(datagram) !== "rtp"],
+];
 scenario("stop during each step leaves nothing behind", async (scene) => {
-  const passes = { now: () => false };
-  const page = await narrow(scene, passes);
-  await page.click("#start");
-  await page.waitForSelector("#step-ice[data-is=now]");
-  await shot(page, "connecting");
-  await page.click("#stop");
-  await reached(page, "idle");
+  const worker = await plainWorker(scene);
+  const passes = {};
+  const page = await narrow(scene, passes, worker);
+  await page.evaluate(() => {
+    window.tracks = [];
+    const { mediaDevices } = navigator;
+    const { fetch } = window;
+    const real = mediaDevices.getUserMedia.bind(mediaDevices);
+    mediaDevices.getUserMedia = async (wanted) => {
+      const stream = await real(wanted);
+      window.tracks.push(...stream.getTracks());
+      if (window.step === "source") await new Promise((resolve) => (window.release = resolve));
+      return stream;
+    };
+    window.fetch = (route, request) => {
+      if (window.step !== "session" || route !== "initialise_webrtc_worker") return fetch(route, request);
+      return new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason)));
+    };
+  });
+  for (const [index, [step, passed]] of HELD.entries()) {
+    passes.now = passed;
+    await page.evaluate((name) => (window.step = name), step);
+    await page.click("#start");
+    await page.waitForSelector(`#step-${step}[data-is=now]`);
+    if (step === "source") await page.waitForFunction(() => window.release);
+    await page.click("#stop");
+    await reached(page, "idle");
+    await page.evaluate(() => window.release());
+    await page.waitForFunction((count) => window.tracks.length === count && window.tracks.every(({ readyState }) => readyState === "ended"), index + 1);
+  }
+  await page.evaluate(() => (window.step = ""));
   passes.now = () => true;
   await start(page);
+  await page.click("#stop");
+  await reached(page, "done");
 });

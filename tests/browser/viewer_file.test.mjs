@@ -57,7 +57,17 @@ scenario("a file is sent, every frame shown, and a video and a line of data a fr
 
 scenario("a file that is stopped leaves what was done, and the next start sends it anew", async (scene) => {
   const worker = await plainWorker(scene);
-  const page = await scene.page(worker.url, { context: { acceptDownloads: true } });
+  const page = await scene.page("about:blank", { context: { acceptDownloads: true } });
+  // Without acknowledgements the worker waits: it is not done before somebody stops it.
+  await page.addInitScript(() => {
+    window.silent = true;
+    const { prototype } = RTCDataChannel;
+    const real = prototype.send;
+    prototype.send = function (data) {
+      if (!(window.silent && typeof data === "string" && data.includes('"ack"'))) real.call(this, data);
+    };
+  });
+  await page.goto(worker.url);
   await fill(page, "file", { file: CLIP });
   await start(page);
   await page.click("#stop");
@@ -66,9 +76,35 @@ scenario("a file that is stopped leaves what was done, and the next start sends 
   const lines = readFileSync(files["results.jsonl"], "utf8").trimEnd().split("\n").length;
   assert.ok(lines >= 1 && lines < FRAMES, `${lines} lines`);
   assert.equal(Number(probe(files["annotated.webm"]).nb_read_frames), lines);
+  await page.evaluate(() => (window.silent = false));
   await start(page);
   await reached(page, "done");
   assert.equal(await page.textContent("#status"), `Done: ${FRAMES} frames.`);
+});
+
+scenario("frames that cannot be shown hold nothing up, and when none can, it is said why", async (scene) => {
+  const worker = await plainWorker(scene);
+  const page = await scene.page("about:blank");
+  await page.addInitScript(() => {
+    window.every = 3;
+    let calls = 0;
+    const real = window.createImageBitmap;
+    window.createImageBitmap = async (blob) => {
+      calls += 1;
+      if (calls % window.every === 0) throw new Error("torn picture");
+      return real(blob);
+    };
+  });
+  await page.goto(worker.url);
+  await fill(page, "file", { file: CLIP });
+  await start(page);
+  await reached(page, "done");
+  assert.equal(await page.textContent("#status"), `Done: ${FRAMES} frames.`);
+  await page.evaluate(() => (window.every = 1));
+  await page.click("#start");
+  const { step, cause, text } = await failure(page);
+  assert.deepEqual([step, cause], ["first", "unreadable"]);
+  assert.match(text, /torn picture/);
 });
 
 scenario("an upload that broke off goes on where it stopped", async (scene) => {

@@ -1,6 +1,7 @@
 // The viewer page itself: what it is made of, who may run in it, how it looks at any size and in any light.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { scenario } from "./harness.mjs";
 import { plainWorker, fill, shot } from "./viewer.mjs";
 
@@ -11,7 +12,13 @@ scenario("the page is three files of at most 60 kB that may not load, embed or b
   let weight = 0;
   for (const file of FILES) {
     const answer = await fetch(worker.url + file);
-    weight += (await answer.arrayBuffer()).byteLength;
+    const body = await answer.text();
+    weight += Buffer.byteLength(body);
+    if (file.endsWith(".js")) {
+      // As served: without its comments and most ends of lines.
+      const { status, stderr } = spawnSync(process.execPath, ["--check", "--input-type=module", "-"], { input: body, encoding: "utf8" });
+      assert.equal(status, 0, stderr);
+    }
     const policy = answer.headers.get("content-security-policy");
     for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]) {
       assert.ok(policy.includes(part), `${file}: ${part}`);

@@ -47,14 +47,17 @@ impl Asset {
 /// over several lines, where this could change what is said.
 fn lean(source: &str) -> String {
     let mut lean = String::with_capacity(source.len());
+    let mut in_comment = false;
     for line in source.lines().map(str::trim) {
-        let comment = ["//", "/**", "* ", "*/"];
-        if !line.is_empty() && !comment.iter().any(|start| line.starts_with(start)) {
-            match line.split_once("; // ") {
-                Some((code, _)) => lean.extend([code, ";\n"]),
-                None => lean.extend([line, "\n"]),
+        in_comment |= line.starts_with("/**");
+        if !in_comment && !line.is_empty() && !line.starts_with("//") {
+            lean.push_str(line);
+            // Where a statement or a block's head ends, the end of the line says nothing more.
+            if !line.ends_with([';', '{', ',']) {
+                lean.push('\n');
             }
         }
+        in_comment &= !line.ends_with("*/");
     }
     lean
 }
@@ -72,8 +75,19 @@ static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     )
 });
 static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    let mut source = include_str!("../viewer/viewer.css").to_owned();
-    for (spaced, tight) in [(": ", ":"), (" {", "{"), ("; }", "}"), (", ", ",")] {
+    // No rule of it needs the end of a line.
+    let mut source = include_str!("../viewer/viewer.css")
+        .lines()
+        .map(str::trim)
+        .collect::<String>();
+    for (spaced, tight) in [
+        (": ", ":"),
+        (" {", "{"),
+        ("{ ", "{"),
+        ("; ", ";"),
+        (";}", "}"),
+        (", ", ","),
+    ] {
         source = source.replace(spaced, tight);
     }
     Asset::new("text/css; charset=utf-8", &source)
@@ -117,8 +131,8 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_for_authors_only() {
-        let source = "/**\n * Why.\n */\nlet a = 1; // unit\n\n\t// how\n\tgo(\"https://x\");\n";
-        assert_eq!(lean(source), "let a = 1;\ngo(\"https://x\");\n");
+        let source = "/**\n * Why.\n */\nlet a = 1\n\t* 2;\n\n\t// how\n\tgo(\"; // x\");\n/** That. */\nb();\n";
+        assert_eq!(lean(source), "let a = 1\n* 2;go(\"; // x\");b();");
     }
 
     #[test]

@@ -13,15 +13,23 @@ function make(tag, properties, ...children) {
 	return element;
 }
 
-const CHUNK = 48 * 1024; // payload of an upload message
-const UNSENT = 256 * 1024; // bytes that may wait in the upload channel
-const READ_AHEAD = 40 * CHUNK; // bytes of the file read at once
-const HELD_BYTES = 64 << 20; // incomplete results
-const BODY_BYTES = 256 << 20; // one unpacked result
-const RESULTS = 150; // results that wait for their frame
-const VIDEO_BYTES = 1 << 30; // annotated video kept for download
-const LINES_BYTES = 256 << 20; // data kept for download
-const WAIT = { gather: 3e3, answer: 90e3, step: 15e3, upload: 60e3, first: 45e3, stall: 15e3, heal: 15e3 };
+// Payload of an upload message.
+const CHUNK = 48 * 1024;
+// Bytes that may wait in the upload channel.
+const UNSENT = 256 * 1024;
+// Bytes of the file read at once.
+const READ_AHEAD = 40 * CHUNK;
+// Incomplete results.
+const HELD_BYTES = 64 << 20;
+// One unpacked result.
+const BODY_BYTES = 256 << 20;
+// Results that wait for their frame.
+const RESULTS = 150;
+// Annotated video kept for download.
+const VIDEO_BYTES = 1 << 30;
+// Data kept for download.
+const LINES_BYTES = 256 << 20;
+const WAIT = { gather: 3e3, answer: 90e3, step: 15e3, upload: 60e3, first: 45e3, heal: 15e3 };
 const FEATURES = ["ledger", "raw_image", "upload", "freshness", "ice_restart"];
 const STEPS = {
 	source: "Source", worker: "Worker", session: "Offer and answer", ice: "Network path (ICE)", dtls: "Encryption (DTLS)",
@@ -63,6 +71,7 @@ const FAULTS = {
 	upload_refused: ["upload", "The worker does not take the file: $", "Choose a smaller one, or raise --max-upload-bytes."],
 	file_undecodable: ["first", "The worker cannot decode this file: $", "Convert it to H.264 in MP4."],
 	stalled: ["first", "The connection is up, but no frame comes.", LOG],
+	unreadable: ["first", "The results cannot be shown: $", "Run another workflow, or reload the page."],
 	no_video: ["first", "$", LOG, "Check that the workflow has a picture among its outputs."],
 	page_error: ["first", "The page has a fault: $", "Reload it."],
 };
@@ -109,11 +118,15 @@ function until(target, event, ready) {
  */
 class Session {
 	constructor(job, on) {
-		Object.assign(this, { job, on, drops: {}, received: 0, waiting: 0, decoding: Promise.resolve() });
+		Object.assign(this, { job, on, drops: {}, received: 0, shown: 0, failed: 0, waiting: 0, decoding: Promise.resolve() });
 		this.abort = new AbortController();
 		this.signal = this.abort.signal;
-		this.reassembler = new Reassembler((reason) => this.drop(reason));
-		this.told = {}; // who waits for what the worker says about the upload
+		this.reassembler = new Reassembler((reason, id) => {
+			this.drop(reason);
+			this.acknowledge(id);
+		});
+		// Who waits for what the worker says about the upload.
+		this.told = {};
 		this.first = new Promise((resolve) => (this.sawFrame = resolve));
 	}
 
@@ -148,7 +161,8 @@ class Session {
 		await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp }).catch((error) => {
 			throw new Fault("bad_answer", error.message);
 		});
-		this.agreed = answer.framewire; // all of FEATURES: the page came from this worker
+		// All of FEATURES: the page came from this worker.
+		this.agreed = answer.framewire;
 		await this.established();
 		pc.oniceconnectionstatechange = () => this.recover();
 		if (job.realtime) this.listen(pc.createDataChannel("framewire-results", { ordered: false, maxPacketLifeTime: 200 }));
@@ -244,36 +258,41 @@ class Session {
 	listen(channel) {
 		channel.binaryType = "arraybuffer";
 		channel.onmessage = ({ data }) => {
-			const bytes = typeof data === "string" ? new TextEncoder().encode(data) : this.reassembler.add(data);
-			if (bytes) this.body(bytes, now());
+			const text = typeof data === "string";
+			const bytes = text ? new TextEncoder().encode(data) : this.reassembler.add(data);
+			if (bytes) this.body(bytes, now(), text ? 0 : frameOf(data));
 		};
 		return channel;
 	}
 
 	/** In order, one after the other: some bodies have to be unpacked first, and in batch each frame is drawn and encoded. */
-	body(bytes, arrived) {
+	body(bytes, arrived, id) {
 		if (this.waiting >= RESULTS) return this.drop("page too slow");
 		this.waiting += 1;
 		this.decoding = this.decoding.then(async () => {
 			this.waiting -= 1;
-			if (!this.ended) await this.message(await readBody(bytes), arrived);
+			if (this.ended) return;
+			const { json, images } = await readBody(bytes);
+			const said = json.framewire?.upload;
+			if (said) return ["have", "verified"].forEach((key) => key in said && this.told[key]?.(said[key]));
+			if (json.processing_complete) return this.finish(completion(this, json));
+			this.received += 1;
+			await this.on.result(json, images, arrived);
+			this.shown += 1;
+			this.failed = 0;
+			this.acknowledge(id || json.video_metadata.frame_id);
 		}).catch((error) => {
-			if (error instanceof Fault) this.finish(error);
-			else this.drop(`unreadable (${error.message})`);
+			this.drop("unreadable");
+			this.failed += 1;
+			this.unreadable = new Fault("unreadable", error.message);
+			if (this.failed > 4) this.finish(this.unreadable);
+			this.acknowledge(id);
 		});
 	}
 
-	async message({ json, images }, arrived) {
-		const said = json.framewire?.upload;
-		if (said) return ["have", "verified"].forEach((key) => key in said && this.told[key]?.(said[key]));
-		if (json.processing_complete) return this.finish(completion(this, json));
-		this.received += 1;
-		try {
-			await this.on.result(json, images, arrived);
-		} finally {
-			// Also of a picture that cannot be shown: the worker waits for it.
-			if (!this.job.realtime) this.say({ ack: json.video_metadata.frame_id });
-		}
+	/** Also a frame that cannot be shown: the worker waits for it. */
+	acknowledge(id) {
+		if (id && !this.job.realtime) this.say({ ack: id });
 	}
 
 	say(message) {
@@ -312,11 +331,11 @@ class Session {
 }
 
 /** The completion message: null for a regular end, else the fault of the step it belongs to. */
-function completion({ job, received }, { errors, termination_reason: reason }) {
+function completion({ job, received, shown, unreadable }, { errors, termination_reason: reason }) {
 	const said = Array.isArray(errors) ? errors.map(String) : [];
 	const fault = (cause) => new Fault(cause, said[0], said);
 	if (reason) return new Fault("worker_left", reason === "timeout_reached" ? "Its time limit for a session is over." : "It is shutting down.");
-	if (!said.length) return null;
+	if (!said.length) return shown ? null : unreadable;
 	if (job.url) return fault("source_lost");
 	if (!job.file) return fault("no_video");
 	return fault(received || /decod/.test(said[0]) ? "file_undecodable" : "upload_refused");
@@ -344,7 +363,8 @@ async function post(route, body, key, ms, signal) {
 	const request = { method: "POST", headers, body: JSON.stringify(body), signal: AbortSignal.any([signal, timeout]) };
 	try {
 		const response = await fetch(route, request);
-		const answer = await response.json().catch(() => null); // a proxy's page: its status says enough
+		// A proxy's page: its status says enough.
+		const answer = await response.json().catch(() => null);
 		if (!response.ok) throw refusal(response.status, answer ?? {});
 		if (typeof answer?.sdp !== "string") throw new Fault("bad_answer", "no SDP");
 		return answer;
@@ -394,7 +414,8 @@ async function sendChunk(channel, index, total, payload, signal) {
 	if (channel.bufferedAmount > UNSENT) await within(WAIT.upload, until(channel, "bufferedamountlow", () => channel.bufferedAmount <= UNSENT), "upload_stalled", signal);
 	if (signal.aborted || channel.readyState !== "open") throw signal.reason ?? new Fault("worker_left");
 	const message = new Uint8Array(8 + payload.length);
-	new Uint32Array(message.buffer, 0, 2).set([index, total]); // every browser's machine is little-endian
+	// Every browser's machine is little-endian.
+	new Uint32Array(message.buffer, 0, 2).set([index, total]);
 	message.set(payload, 8);
 	channel.send(message);
 }
@@ -452,6 +473,9 @@ class Sha256 {
 
 // --- Results
 
+/** The frame that a chunk belongs to. */
+const frameOf = (buffer) => new DataView(buffer).getUint32(0, true);
+
 /** Joins chunks: docs/protocol.md, section 4. Nothing is reserved for what is merely announced. */
 class Reassembler {
 	constructor(drop) {
@@ -462,7 +486,7 @@ class Reassembler {
 	add(buffer) {
 		const payload = new Uint8Array(buffer, Math.min(12, buffer.byteLength));
 		const [id, index, total] = buffer.byteLength < 12 ? [] : new Uint32Array(buffer.slice(0, 12));
-		if (!(total > 0 && total <= 4096 && index < total)) return this.drop("bad chunk");
+		if (!(total > 0 && total <= 4096 && index < total)) return this.drop("bad chunk", id);
 		const frame = this.frames.get(id) ?? { total, parts: [], count: 0, bytes: 0 };
 		this.frames.set(id, frame);
 		if (frame.total !== total) return this.forget(id, "bad chunk");
@@ -481,7 +505,7 @@ class Reassembler {
 	forget(id, reason) {
 		this.bytes -= this.frames.get(id).bytes;
 		this.frames.delete(id);
-		if (reason) this.drop(reason);
+		if (reason) this.drop(reason, id);
 	}
 }
 
@@ -513,12 +537,15 @@ async function readBody(bytes) {
 async function unpack(bytes) {
 	const parts = [];
 	let length = 0;
-	for await (const part of new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))) {
-		length += part.length;
+	const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
+	for (;;) {
+		// Safari's streams are not for `for await`.
+		const { done, value } = await reader.read();
+		if (done) return join(parts);
+		length += value.length;
 		if (length > BODY_BYTES) throw new Error("too large");
-		parts.push(part);
+		parts.push(value);
 	}
-	return join(parts);
 }
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -575,7 +602,8 @@ function drawBox(context, one, width, height, scale) {
 	const [sx, sy] = [width / (one.within.width || width), height / (one.within.height || height)];
 	const [w, h] = [one.width * sx, one.height * sy];
 	const [x, y] = [(one.x + one.dx) * sx - w / 2, (one.y + one.dy) * sy - h / 2];
-	context.strokeStyle = context.fillStyle = `hsl(${(one.class_id ?? 0) * 137 + 80} 90% 65%)`; // neighbours far apart, all light
+	// Neighbours far apart, all light.
+	context.strokeStyle = context.fillStyle = `hsl(${(one.class_id ?? 0) * 137 + 80} 90% 65%)`;
 	context.strokeRect(x, y, w, h);
 	const text = `${one.class ?? one.class_id ?? ""} ${percent(one.confidence)}`;
 	const [wide, tall] = [context.measureText(text).width + 10 * scale, 18 * scale];
@@ -598,9 +626,11 @@ class LiveView {
 	play(track) {
 		const { video } = this;
 		video.srcObject = new MediaStream([track]);
-		video.play().catch(() => {}); // muted, so permitted; the end of a session rejects it
+		// Muted, so permitted; the end of a session rejects it.
+		video.play().catch(() => {});
 		const next = (at, { rtpTimestamp }) => {
-			if (this.over) return; // the next session uses the same element
+			// The next session uses the same element.
+			if (this.over) return;
 			video.requestVideoFrameCallback(next);
 			this.frame(rtpTimestamp);
 		};
@@ -672,12 +702,14 @@ class Recording {
 
 	failed({ message }) {
 		this.note ||= `The annotated video ends early: ${message}`;
+		// Who waits for room in it waits no more.
+		this.encoder?.dispatchEvent(new Event("dequeue"));
 	}
 
 	begin({ width, height }, fps) {
 		Object.assign(this, { width, height, fps });
 		const encoder = new VideoEncoder({ output: (chunk) => this.store(chunk), error: (error) => this.failed(error) });
-		encoder.configure({ codec: "vp8", width, height, bitrate: Math.max(1e6, width * height * fps * 0.12), framerate: fps, latencyMode: "realtime" });
+		encoder.configure({ codec: "vp8", width, height, bitrate: Math.max(1e6, width * height * fps * 0.12), framerate: fps, latencyMode: "quality" });
 		return encoder;
 	}
 
@@ -760,7 +792,8 @@ class Chart {
 		const { canvas, points } = this;
 		const ratio = devicePixelRatio;
 		const [width, height] = [canvas.clientWidth * ratio, canvas.clientHeight * ratio];
-		Object.assign(canvas, { width, height }); // clears it, too
+		// Clears it, too.
+		Object.assign(canvas, { width, height });
 		const context = canvas.getContext("2d");
 		const top = Math.max(1, ...points.flat().filter(finite)) * 1.15;
 		context.lineWidth = 2 * ratio;
@@ -800,10 +833,12 @@ class Meter {
 		const { session, view } = this;
 		if (session.ended || !session.pc) return;
 		const stats = await session.pc.getStats();
-		const of = (type) => [...stats.values()].find((entry) => entry.type === type && (!entry.kind || entry.kind === "video")) ?? {};
+		const all = [...stats.values()];
+		const of = (type) => all.find((entry) => entry.type === type && (!entry.kind || entry.kind === "video")) ?? {};
 		const [outbound, inbound, transport] = [of("outbound-rtp"), of("inbound-rtp"), of("transport")];
-		const pair = stats.get(transport.selectedCandidatePairId) ?? [...stats.values()].find(({ nominated, state }) => nominated && state === "succeeded") ?? {};
-		const counts = { ...transport, ...outbound, ms: now(), frames: view.frames, up: transport.bytesSent, down: transport.bytesReceived };
+		const pair = stats.get(transport.selectedCandidatePairId) ?? all.find(({ selected }) => selected) ?? all.find(({ nominated, state }) => nominated && state === "succeeded") ?? {};
+		const { bytesSent: up, bytesReceived: down } = transport.bytesSent === undefined ? pair : transport;
+		const counts = { ...outbound, ms: now(), frames: view.frames, up, down };
 		const before = this.counts ?? counts;
 		this.counts = counts;
 		const rate = (name, per, scale) => (counts[per] > before[per] ? ((counts[name] - before[name]) / (counts[per] - before[per])) * scale || 0 : 0);
@@ -899,6 +934,7 @@ const value = (id) => $(id).value.trim();
 function setState(state) {
 	document.body.dataset.state = page.state = state;
 	const busy = state === "connecting" || state === "running";
+	const focused = document.activeElement;
 	$("fields").disabled = busy;
 	$("start").hidden = busy;
 	$("stop").hidden = !busy;
@@ -907,6 +943,7 @@ function setState(state) {
 	$("hint").hidden = state !== "idle";
 	$("steps").hidden = state === "idle";
 	$("failure").hidden = state !== "failed";
+	if (focused?.matches(":disabled, button[hidden]")) $(busy ? "stop" : "start").focus();
 }
 
 function say(text) {
@@ -1005,6 +1042,11 @@ function readForm() {
 		if (!/^(rtsps?|https?):\/\/./i.test(job.url)) throw complaint("url", "The URL must begin with rtsp://, rtsps://, http:// or https://.");
 	}
 	Object.assign(job, readRun(job.file), { iceServers: jsonField("ice", Array.isArray) ?? [] });
+	try {
+		new RTCPeerConnection({ iceServers: job.iceServers }).close();
+	} catch (error) {
+		throw complaint("ice", error.message);
+	}
 	job.key = page.info?.api_key_required ? required("key", "This worker wants an API key.") : value("key");
 	return job;
 }
@@ -1064,7 +1106,8 @@ async function start() {
 		await job.file?.slice(0, 1).arrayBuffer().catch(() => {
 			throw new Fault("file_unreadable");
 		});
-		if (page.turn !== turn) return job.stream?.getTracks().forEach((track) => track.stop()); // stopped meanwhile
+		// Stopped meanwhile.
+		if (page.turn !== turn) return job.stream?.getTracks().forEach((track) => track.stop());
 		if (job.stream) listCameras();
 		atStep("worker");
 		runSession(job);
@@ -1092,7 +1135,6 @@ function runSession(job) {
 		session.sawFrame();
 		if (page.state !== "connecting") return;
 		setState("running");
-		say("Running.");
 	};
 	const view = new LiveView((entry) => {
 		if (entry) meter.shown(entry);
@@ -1103,6 +1145,8 @@ function runSession(job) {
 		const fw = json.video_metadata?.fw ?? {};
 		view.result({ ts: fw.rtp_ts, detections, fw, arrived });
 		showData(json, detections);
+		// No frame is shown now.
+		if (document.hidden) first();
 	};
 	const still = async (json, images) => {
 		const { serialized_output_data: data, video_metadata: meta } = json;
@@ -1137,24 +1181,29 @@ function runSession(job) {
 			view.over = true;
 			$("video").srcObject = null;
 			view.picture?.close?.();
-			if (recording) await offer(recording);
-			if (page.session !== session) return; // another one was started meanwhile
+			const files = (await recording?.files().catch((error) => recording.failed(error))) ?? [];
+			// Another one was started meanwhile.
+			if (page.session !== session) return;
+			if (recording) offer(files, recording.note);
 			renderData();
+			askWorker();
 			if (fault) return showFault(fault);
 			setState(view.frames ? "done" : "idle");
 			say(page.stopped ? "Stopped." : job.file ? `Done: ${session.received} frames.` : "The source has ended.");
-			$("start").focus();
 		},
 	}));
 	const meter = new Meter(session, view);
 	const timer = setInterval(() => {
-		meter.tick().catch(() => {}); // it ended meanwhile
+		// It ended meanwhile.
+		meter.tick().catch(() => {});
 		page.shownWidth = $("picture").clientWidth;
 		$("hud").textContent = `${format(meter.fps ?? 0)} fps${meter.latency ? ` · ${ms(meter.latency)}` : ""}`;
+		if (page.state !== "running" || session.recovering) return;
+		// Only said: slow workflows and cameras that connect anew have gaps.
+		if (document.hidden) last = now();
 		const silent = now() - last;
-		if (page.state !== "running" || session.recovering || document.hidden) last = now();
-		else if (silent > WAIT.stall) session.finish(new Fault("stalled"));
-		else if (silent > 3000) say(`No frame for ${Math.floor(silent / 1000)} s…`);
+		if (silent > 3000) $("hud").textContent = `No frame for ${Math.floor(silent / 1000)} s`;
+		say(silent > 3000 ? "No frame comes…" : "Running.");
 	}, 500);
 	page.stopped = false;
 	session.run();
@@ -1166,11 +1215,10 @@ function progress(id, done, total, text) {
 	$(`${id}-text`).value = text;
 }
 
-async function offer(recording) {
-	const files = await recording.files();
+function offer(files, note) {
 	page.urls = files.map(([, blob]) => URL.createObjectURL(blob));
 	const links = files.map(([download, blob], index) => make("a", { href: page.urls[index], download }, `Save ${download} (${amount(blob.size)})`));
-	$("downloads").replaceChildren(...links, recording.note);
+	$("downloads").replaceChildren(...links, note);
 	$("downloads").hidden = !links.length;
 }
 
@@ -1189,30 +1237,37 @@ function complain(error) {
 	$("complaint").textContent = error.message;
 	error.field?.closest("details")?.setAttribute("open", "");
 	error.field?.setAttribute("aria-invalid", "true");
+	error.field?.setAttribute("aria-errormessage", "complaint");
 	error.field?.focus();
 }
 
 async function askWorker() {
-	const get = async (route) => (await fetch(route, { signal: AbortSignal.timeout(10000) })).json();
+	const get = async (route) => {
+		const answer = await fetch(route, { signal: AbortSignal.timeout(10000) });
+		return answer.ok ? answer.json() : Promise.reject();
+	};
 	try {
 		const [info, { models }] = await Promise.all([get("info"), get("models")]);
-		Object.assign(page, { info, models });
 		const full = info.sessions >= info.limits.max_sessions;
+		const before = value("model");
+		$("model").replaceChildren(...models.map(({ id, task_type }) => new Option(`${id} (${task_type})`, id, false, id === before)));
+		Object.assign(page, { info, models });
 		$("worker").textContent = `worker ${info.version}${info.draining ? " is shutting down" : full ? " is full" : ""}`;
 		$("worker").dataset.level = info.draining || full ? "bad" : "good";
-		$("run").hidden = info.processor; // it runs a function of its own, whatever is asked for
+		// It runs a function of its own, whatever is asked for.
+		$("run").hidden = info.processor;
 	} catch {
 		$("worker").textContent = "The worker does not answer. Check that it runs, then reload.";
 		$("worker").dataset.level = "bad";
 	}
-	$("model").replaceChildren(...page.models.map(({ id, task_type }) => new Option(`${id} (${task_type})`, id)));
 	$("model-help").hidden = page.models.length > 0;
 	showPanels();
 }
 
 function showPanels() {
 	for (const panel of document.querySelectorAll("[data-for]")) panel.hidden = panel.dataset.for !== chosen(panel.dataset.of);
-	$("key-field").hidden = !page.info?.api_key_required && chosen("run") !== "id"; // what is by id may be by key
+	// What is by id may be by key.
+	$("key-field").hidden = !page.info?.api_key_required && chosen("run") !== "id";
 }
 
 const on = (id, event, listener) => $(id).addEventListener(event, listener);
@@ -1225,6 +1280,6 @@ on("stop", "click", stop);
 on("confidence", "input", () => ($("confidence-value").value = `${value("confidence")} %`));
 on("json", "toggle", renderData);
 on("definition-file", "change", async ({ target }) => ($("definition").value = (await target.files[0]?.text()) ?? ""));
-addEventListener("pagehide", () => page.session?.finish(null));
+addEventListener("pagehide", stop);
 askWorker();
 listCameras();
