@@ -18,6 +18,9 @@ pub const MAX_PROBE_TIME: Duration = Duration::from_secs(3);
 /// The same for all requests of one session together.
 pub const MAX_PROBE_TOTAL: Duration = Duration::from_secs(10);
 
+/// Smallest message the other end is asked to send: smaller ones cost it a core rather than tell of the path.
+pub const MIN_PROBE_MESSAGE: usize = 1024;
+
 /// Largest message the other end is asked to send.
 pub const MAX_PROBE_MESSAGE: usize = 64 * 1024;
 
@@ -46,7 +49,7 @@ pub enum ProbeRequest {
     Send {
         /// For how long, at most [`MAX_PROBE_TIME`].
         time: Duration,
-        /// Bytes of each message, 1 to [`MAX_PROBE_MESSAGE`].
+        /// Bytes of each message, [`MIN_PROBE_MESSAGE`] to [`MAX_PROBE_MESSAGE`].
         message: usize,
     },
     /// What has arrived so far.
@@ -92,7 +95,7 @@ impl ProbeRequest {
             if time > MAX_PROBE_TIME {
                 return Err(ProbeError::Field("send_ms"));
             }
-            if !(1..=MAX_PROBE_MESSAGE).contains(&message) {
+            if !(MIN_PROBE_MESSAGE..=MAX_PROBE_MESSAGE).contains(&message) {
                 return Err(ProbeError::Field("message"));
             }
             return Ok(ProbeRequest::Send { time, message });
@@ -245,6 +248,7 @@ mod tests {
             (r#"{"send_ms": 1e9, "message": 1}"#, "send_ms"),
             (r#"{"send_ms": 1, "message": 65537}"#, "message"),
             (r#"{"send_ms": 1, "message": 0}"#, "message"),
+            (r#"{"send_ms": 1, "message": 1023}"#, "message"),
             (r#"{"send_ms": 1}"#, "message"),
             (r#"{"echo": -1}"#, "echo"),
             (r#"{"count": false}"#, "echo, send_ms or count"),

@@ -7,7 +7,9 @@ use crate::chunk::{ChunkReassembler, ReassemblerLimits};
 use crate::incoming::Incoming;
 use crate::message::{ControlMessage, ImageValue, ResultMessage};
 use crate::output::{DataOutput, StreamOutput};
-use crate::probe::{MAX_PROBE_MESSAGE, MAX_PROBE_TEXT, MAX_PROBE_TIME, ProbeReply, ProbeRequest};
+use crate::probe::{
+    MAX_PROBE_MESSAGE, MAX_PROBE_TEXT, MAX_PROBE_TIME, MIN_PROBE_MESSAGE, ProbeReply, ProbeRequest,
+};
 use crate::signalling::{
     Answer, IceUrl, KeyTransport, RestartRequest, WorkerRequest, normalize_ice, redact, redact_url,
 };
@@ -139,7 +141,10 @@ pub fn probe(data: &[u8]) {
     if let Ok(request) = ProbeRequest::parse(data) {
         assert_eq!(ProbeRequest::parse(request.text().as_bytes()), Ok(request));
         if let ProbeRequest::Send { time, message } = request {
-            assert!(time <= MAX_PROBE_TIME && (1..=MAX_PROBE_MESSAGE).contains(&message));
+            assert!(
+                time <= MAX_PROBE_TIME
+                    && (MIN_PROBE_MESSAGE..=MAX_PROBE_MESSAGE).contains(&message)
+            );
         }
     }
     if let Ok(reply) = ProbeReply::parse(data) {

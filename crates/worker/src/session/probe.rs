@@ -12,8 +12,6 @@ use crate::metrics::Metrics;
 
 /// Replies that may wait to leave; a client that asks faster than it reads gets no more of them.
 const MAX_WAITING_REPLIES: usize = 64 * 1024;
-/// Least size of the messages sent on request: smaller ones cost a core rather than tell of the path.
-const MIN_MESSAGE: usize = 1024;
 /// Messages and bytes queued in one turn, so that the session sees its other events between two.
 const TURN_MESSAGES: usize = 64;
 const TURN_BYTES: usize = 256 * 1024;
@@ -148,9 +146,6 @@ impl Probe {
             }),
             ProbeRequest::Send { .. } if self.sending.is_some() => {
                 self.refuse(&"one at a time: messages are being sent already");
-            }
-            ProbeRequest::Send { message, .. } if message < MIN_MESSAGE => {
-                self.refuse(&"its messages are too small");
             }
             ProbeRequest::Send { time, message } => {
                 let time = granted(&mut self.allowance, time);
